@@ -1,0 +1,293 @@
+"""What a host consists of, as the walk needs it: links, addresses, routes, rules, neighbours, sockets, processes.
+
+Every record is one kernel object of one network namespace. ``None`` means "the kernel does not report it here", which
+is never the same as zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pktdiag.model.kernel import IFF_LOOPBACK, IFF_LOWER_UP, IFF_NOARP, IFF_UP
+
+
+class LinkRef(NamedTuple):
+    """An interface possibly in another namespace: IFLA_LINK / IFLA_MASTER with IFLA_LINK_NETNSID."""
+
+    ifindex: int
+    nsid: int | None
+    """Namespace id as the *reporting* namespace counts them; None: the same namespace."""
+
+
+class Link(NamedTuple):
+    """One network interface (RTM_NEWLINK)."""
+
+    ifindex: int
+    name: str
+    kind: str
+    """IFLA_INFO_KIND ("veth", "bridge", "macvlan", …); "loopback" or "" (physical) where the kernel gives none."""
+    flags: int
+    """IFF_* bits."""
+    mtu: int
+    mac: bytes
+    """Link-layer address; empty for devices without one."""
+    type: int
+    """ARPHRD_*."""
+    operstate: int
+    master: int | None
+    """ifindex of the bridge/bond/VRF this device is a port of."""
+    link: LinkRef | None
+    """veth: the peer. macvlan/vlan: the lower device. vxlan and tunnels: the underlying device."""
+    slave_kind: str
+    """IFLA_INFO_SLAVE_KIND: what kind of master holds it ("bridge", "bond", "vrf", …) or ""."""
+    data: dict[str, Any]
+    """IFLA_INFO_DATA decoded per kind, names as in ``ip -d -j link``: e.g. bridge {"vlan_filtering", "ageing_time",
+    "mcast_snooping", "nf_call_iptables", …}, vxlan {"id","local","group","port",…}, macvlan {"mode"}."""
+    port: dict[str, Any]
+    """IFLA_INFO_SLAVE_DATA decoded: bridge port {"state","hairpin","isolated","learning","unicast_flood",
+    "mcast_flood","bcast_flood","guard","proxyarp","neigh_suppress",…}."""
+    qdisc: str
+    xdp: str | None
+    """None: no XDP program; otherwise "xdpgeneric id 12", "xdp id 12" or "xdpoffload id 12"."""
+    group: int
+    carrier: bool
+    alias: str
+    txqlen: int
+
+    @property
+    def up(self) -> bool:
+        """Administratively up (IFF_UP)."""
+        return bool(self.flags & IFF_UP)
+
+    @property
+    def lower_up(self) -> bool:
+        """Carrier present as IFF_LOWER_UP reports it."""
+        return bool(self.flags & IFF_LOWER_UP)
+
+    @property
+    def loopback(self) -> bool:
+        return bool(self.flags & IFF_LOOPBACK)
+
+    @property
+    def noarp(self) -> bool:
+        return bool(self.flags & IFF_NOARP)
+
+
+class InterfaceAddress(NamedTuple):
+    """One address of one interface (RTM_NEWADDR)."""
+
+    ifindex: int
+    local: bytes
+    """The address this host answers to (IFA_LOCAL, or IFA_ADDRESS where there is none)."""
+    prefixlen: int
+    peer: bytes | None
+    """IFA_ADDRESS where it differs from IFA_LOCAL (point-to-point)."""
+    broadcast: bytes | None
+    scope: int
+    flags: int
+    """IFA_F_*: 0x01 secondary, 0x08 dadfailed, 0x20 deprecated, 0x40 tentative, 0x200 noprefixroute, …"""
+    label: str
+
+
+class NextHop(NamedTuple):
+    """One next hop of a route."""
+
+    ifindex: int | None
+    gateway: bytes | None
+    """None: the destination is on-link."""
+    weight: int
+    """1 and up (rtnh_hops + 1)."""
+    flags: int
+    """RTNH_F_*."""
+    encap: str | None = None
+    """Lightweight tunnel type name ("mpls", "seg6", "ip", …) or None."""
+
+
+class Route(NamedTuple):
+    """One FIB entry (RTM_NEWROUTE)."""
+
+    table: int
+    type: int
+    """RTN_*."""
+    dst: bytes
+    """Network address; zeroes of the family's width for a default route."""
+    prefixlen: int
+    tos: int
+    priority: int
+    """Metric; lower wins. IPv4 0 where absent."""
+    scope: int
+    protocol: int
+    prefsrc: bytes | None
+    nexthops: tuple[NextHop, ...]
+    mtu: int | None
+    """RTAX_MTU, bytes; None: the device's."""
+    src: bytes | None = None
+    srclen: int = 0
+    """IPv6 source-specific routing: RTA_SRC."""
+    metrics: dict[str, int] | None = None
+    nhid: int | None = None
+    flags: int = 0
+    pref: int = 0
+    """IPv6 RTA_PREF (0 medium, 1 high, 3 low)."""
+    expires: int | None = None
+
+
+class RouteRule(NamedTuple):
+    """One policy rule (RTM_NEWRULE), in the order the kernel consults them: by ``priority``, then as dumped."""
+
+    priority: int
+    action: int
+    """FR_ACT_*: 1 to_tbl, 2 goto, 3 nop, 6 blackhole, 7 unreachable, 8 prohibit."""
+    table: int
+    src: bytes | None
+    srclen: int
+    dst: bytes | None
+    dstlen: int
+    iif: str | None
+    oif: str | None
+    fwmark: int
+    fwmask: int
+    tos: int
+    invert: bool
+    suppress_prefixlength: int | None
+    suppress_ifgroup: int | None
+    goto: int | None
+    uid_range: tuple[int, int] | None
+    ip_proto: int | None
+    sport: tuple[int, int] | None
+    dport: tuple[int, int] | None
+    l3mdev: bool
+    tun_id: int = 0
+    dscp: int | None = None
+    flowlabel: int | None = None
+    unknown: tuple[str, ...] = ()
+    """Selectors the kernel reported and pktdiag does not model (FRA_* names); never treated as "no match"."""
+
+
+class Neighbour(NamedTuple):
+    """One neighbour entry (RTM_NEWNEIGH): ARP or ND cache, or a proxy entry."""
+
+    ifindex: int
+    dst: bytes
+    lladdr: bytes | None
+    state: int
+    """NUD_* bits."""
+    proxy: bool
+    flags: int
+
+
+class FdbEntry(NamedTuple):
+    """One bridge or vxlan forwarding entry (RTM_NEWNEIGH, AF_BRIDGE)."""
+
+    ifindex: int
+    """The port (or the vxlan device)."""
+    mac: bytes
+    vlan: int
+    state: int
+    """NUD_*: NUD_PERMANENT marks the bridge's own addresses, NUD_NOARP static ones."""
+    flags: int
+    """NTF_*: 0x02 self, 0x04 master, 0x10 extern_learn, 0x20 offloaded, 0x80 router…"""
+    master: int | None
+    dst: bytes | None
+    """vxlan: the remote VTEP."""
+    vni: int | None
+    port: int | None
+
+
+class BridgeVlan(NamedTuple):
+    """One VLAN of a bridge port (IFLA_AF_SPEC / IFLA_BRIDGE_VLAN_INFO)."""
+
+    ifindex: int
+    vid: int
+    pvid: bool
+    untagged: bool
+
+
+class Process(NamedTuple):
+    """One process, as far as diagnosing needs it."""
+
+    pid: int
+    name: str
+    """comm, raw: may hold anything; the renderers make it harmless."""
+    cmdline: tuple[str, ...]
+    uid: int
+    container: str | None
+    """Display name of the container or systemd unit it belongs to, or None."""
+
+
+class Socket(NamedTuple):
+    """One socket of a namespace (sock_diag)."""
+
+    family: int
+    proto: int
+    state: int
+    """TCP_* states; TCP_CLOSE (7) for an unconnected UDP socket, TCP_ESTABLISHED (1) for a connected one."""
+    local: bytes
+    lport: int
+    remote: bytes
+    rport: int
+    """Zero address and port where unconnected."""
+    ifindex: int
+    """SO_BINDTODEVICE, 0 where none."""
+    inode: int
+    uid: int
+    v6only: bool
+    mark: int
+    rqueue: int
+    wqueue: int
+    """For a listener: pending connections and the backlog."""
+    transparent: bool = False
+    reuseport: bool | None = None
+    """None: not known from sock_diag."""
+    cgroup_id: int | None = None
+
+
+class ConntrackTuple(NamedTuple):
+    """One direction of a connection. For ICMP ``sport`` is the echo id and ``dport`` is type << 8 | code."""
+
+    src: bytes
+    dst: bytes
+    proto: int
+    sport: int
+    dport: int
+
+
+class ConntrackEntry(NamedTuple):
+    """One conntrack entry (ctnetlink IPCTNL_MSG_CT_NEW)."""
+
+    orig: ConntrackTuple
+    reply: ConntrackTuple
+    status: int
+    """IPS_*: 0x1 expected, 0x2 seen_reply, 0x4 assured, 0x8 confirmed, 0x10 src_nat, 0x20 dst_nat, 0x80 src_nat_done,
+    0x100 dst_nat_done, 0x200 dying."""
+    tcp_state: int | None
+    """TCP_CONNTRACK_*; None for other protocols."""
+    mark: int
+    zone: int
+    timeout: int | None
+    """Seconds left."""
+    helper: str | None
+    labels: bytes | None
+    id: int = 0
+    secmark: str | None = None
+    packets_orig: int | None = None
+    bytes_orig: int | None = None
+    packets_reply: int | None = None
+    bytes_reply: int | None = None
+    """Only with net.netfilter.nf_conntrack_acct."""
+    master: ConntrackTuple | None = None
+    tcp_flags_orig: int = 0
+    tcp_flags_reply: int = 0
+
+
+class Gap(NamedTuple):
+    """Something that could not be read. Stated wherever it matters; never a silent hole."""
+
+    netns: str
+    """``net:[INODE]``, or "" for host-wide things."""
+    what: str
+    """What could not be read, a noun phrase: "nftables rules (family ip)"."""
+    why: str
+    """The plain reason: "permission denied", "the namespace vanished while it was read"."""
+    remedy: str
+    """What would settle it: "run as root"."""

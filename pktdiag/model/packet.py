@@ -1,0 +1,106 @@
+"""The packet being asked about: one IP packet, its fields in host byte order, its addresses packed.
+
+An address is ``bytes`` everywhere in pktdiag: 4 for IPv4, 16 for IPv6, network byte order, so that prefixes are
+integer arithmetic and rules compare them as the kernel does.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_ntop, inet_pton  # the C module: importing `socket` costs 6 ms of start-up
+from typing import NamedTuple
+
+from pktdiag.model.kernel import (
+    AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6, PORT_PROTOS, PROTO_NAMES, TCP_SYN,
+)
+
+Address = bytes
+
+
+def parse_address(text: str) -> Address:
+    """Packs an IPv4 or IPv6 address. Raises ValueError when ``text`` is neither (zone ids are not accepted)."""
+    try:
+        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except OSError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+
+
+def format_address(address: Address) -> str:
+    """The canonical text of a packed address (RFC 5952 for IPv6)."""
+    return inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
+
+
+def prefix_mask(length: int, bits: int) -> int:
+    """The netmask of a ``length``-bit prefix in an address of ``bits`` bits, as an integer."""
+    return ((1 << length) - 1) << (bits - length) if length else 0
+
+
+def in_prefix(address: Address, prefix: Address, length: int) -> bool:
+    """Whether ``address`` lies in ``prefix/length``; False when the families differ."""
+    if len(address) != len(prefix):
+        return False
+    shift = len(address) * 8 - length
+    return int.from_bytes(address, "big") >> shift == int.from_bytes(prefix, "big") >> shift
+
+
+class Packet(NamedTuple):
+    """One IP packet as it stands at one point of its way.
+
+    A field that nobody can know before the packet exists (a TCP sequence number, an IP id) is listed by name in
+    ``unknown``; a rule that reads it cannot be decided and splits the walk.
+    """
+
+    src: Address
+    dst: Address
+    proto: int
+    """IANA protocol number of the transport header."""
+    sport: int = 0
+    dport: int = 0
+    """Ports in host order; 0 for protocols without ports."""
+    ttl: int = 64
+    """IPv4 TTL or IPv6 hop limit."""
+    tos: int = 0
+    """The whole TOS / traffic class byte (DSCP << 2 | ECN)."""
+    length: int = 60
+    """Bytes of the whole IP packet, IP header included."""
+    df: bool = True
+    """IPv4 don't-fragment."""
+    tcp_flags: int = TCP_SYN
+    """The TCP flag byte; meaningless for other protocols."""
+    icmp_type: int = 0
+    icmp_code: int = 0
+    icmp_id: int = 0
+    """ICMP/ICMPv6 type, code and echo identifier; meaningless for other protocols."""
+    inner: Packet | None = None  # type: ignore[misc]  # recursive NamedTuple
+    """For an ICMP error: the packet it quotes, as quoted."""
+    payload: bytes = b""
+    """Transport payload where known (may be shorter than ``length`` implies)."""
+    fragment_offset: int = 0
+    more_fragments: bool = False
+    tcp_options: bytes = b""
+    unknown: frozenset[str] = frozenset(("ip_id", "tcp_seq", "tcp_ack", "tcp_window", "checksum", "flow_label", "payload"))
+
+    @property
+    def family(self) -> int:
+        """AF_INET or AF_INET6."""
+        return AF_INET if len(self.dst) == 4 else AF_INET6
+
+    @property
+    def has_ports(self) -> bool:
+        return self.proto in PORT_PROTOS
+
+    @property
+    def is_icmp(self) -> bool:
+        return self.proto == (IPPROTO_ICMP if len(self.dst) == 4 else IPPROTO_ICMPV6)
+
+    def describe(self) -> str:
+        """``tcp 198.51.100.1:40000 > 203.0.113.5:80``, in the order tcpdump prints."""
+        name = PROTO_NAMES.get(self.proto, f"proto {self.proto}")
+        if self.has_ports:
+            return f"{name} {endpoint(self.src, self.sport)} > {endpoint(self.dst, self.dport)}"
+        return f"{name} {format_address(self.src)} > {format_address(self.dst)}"
+
+
+def endpoint(address: Address, port: int) -> str:
+    """``192.0.2.1:80`` or ``[2001:db8::1]:80``."""
+    text = format_address(address)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

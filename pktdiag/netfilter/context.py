@@ -1,0 +1,202 @@
+"""What a rule sees when it is evaluated, and what it may do.
+
+The walk makes one :class:`Skb` per copy of the packet and lets it change on its way, as the kernel does with sk_buff.
+A walk is repeated from the start for every combination of unknowable conditions (``walk.explore``), so nothing here
+has to be undone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Link, Socket
+from pktdiag.model.packet import Packet
+from pktdiag.model.trace import Clause, RuleRef
+from pktdiag.model.view import HostView, NamespaceView
+
+
+class Unknown(NamedTuple):
+    """A value or a match that cannot be known by reading. Falsy on purpose nowhere: test with isinstance.
+
+    ``condition`` completes "it depends on whether …": "rule 7's random draw (statistic) comes out true".
+    """
+
+    condition: str
+
+    def __bool__(self) -> bool:
+        raise TypeError("an Unknown must be decided with ctx.decide(), not used as a truth value")
+
+
+Tri = bool | Unknown
+
+
+class CtState:
+    """enum ip_conntrack_info, plus untracked/invalid. include/uapi/linux/netfilter/nf_conntrack_common.h"""
+
+    ESTABLISHED, RELATED, NEW, ESTABLISHED_REPLY, RELATED_REPLY = 0, 1, 2, 3, 4
+    INVALID, UNTRACKED = 7, 8
+
+
+class Conn:
+    """A connection as the walk holds it: read from the kernel (``entry``) or made by this walk (virtual).
+
+    ``reply`` is what answers look like, so NAT is the difference between ``orig`` and ``reply`` mirrored, exactly as
+    nf_conntrack_tuple_hash pairs do it.
+    """
+
+    __slots__ = ("orig", "reply", "entry", "confirmed", "mark", "zone", "status", "tcp_state", "helper", "labels", "master", "netns")
+
+    def __init__(self, orig: ConntrackTuple, reply: ConntrackTuple, netns: str, entry: ConntrackEntry | None = None) -> None:
+        self.orig, self.reply, self.netns, self.entry = orig, reply, netns, entry
+        self.confirmed = entry is not None
+        self.mark = entry.mark if entry else 0
+        self.zone = entry.zone if entry else 0
+        self.status = entry.status if entry else 0
+        self.tcp_state = entry.tcp_state if entry else None
+        self.helper: str | None = entry.helper if entry else None
+        self.labels: bytes | None = entry.labels if entry else None
+        self.master: Conn | None = None
+
+
+class Skb:
+    """One copy of the packet on its way (struct sk_buff, the fields that decide something)."""
+
+    __slots__ = ("packet", "mark", "priority", "pkt_type", "src_mac", "dst_mac", "ethertype", "vlan_tci", "vlan_proto",
+                 "ct", "ct_state", "sock", "sock_ns", "physin", "physout", "secmark", "tproxy_sock", "nf_trace",
+                 "ip_checksum_ok", "route", "tc_index", "local_df", "arp", "iif", "queue", "extra")
+
+    def __init__(self, packet: Packet, mark: int = 0) -> None:
+        self.packet = packet
+        self.mark = mark
+        self.priority = 0
+        self.pkt_type = 0
+        self.src_mac = b""
+        self.dst_mac = b""
+        self.ethertype = 0x0800 if len(packet.dst) == 4 else 0x86DD
+        self.vlan_tci: int | None = None
+        self.vlan_proto = 0x8100
+        self.ct: Conn | None = None
+        """None with ct_state None: conntrack has not seen it."""
+        self.ct_state: int | None = None
+        self.sock: Socket | None = None
+        """The sending socket for a locally generated packet, or the early-demuxed / tproxied receiver."""
+        self.sock_ns = ""
+        self.physin: int | None = None
+        self.physout: int | None = None
+        """br_netfilter: bridge ports (ifindex) while a bridged frame visits the IP hooks."""
+        self.secmark: str | None = None
+        self.tproxy_sock: Socket | None = None
+        self.nf_trace = False
+        self.ip_checksum_ok = True
+        self.route: object | None = None
+        """walk.route.RouteResult once routed."""
+        self.tc_index = 0
+        self.local_df = False
+        self.arp: object | None = None
+        self.iif = 0
+        """skb_iif: ifindex it came in on, 0 for local output."""
+        self.queue = 0
+        self.extra: dict[str, object] = {}
+
+    def copy(self) -> Skb:
+        """skb_clone / skb_copy: the connection stays shared."""
+        other = Skb.__new__(Skb)
+        for name in Skb.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.extra = dict(self.extra)
+        return other
+
+
+class HookResult(NamedTuple):
+    """What a hook (or one entry of it) decided."""
+
+    action: str
+    """"accept", "drop", "stolen", "queue", "repeat"."""
+    reason: str = ""
+    """Drop reason name; "NETFILTER_DROP" unless something more precise is known."""
+    rule: RuleRef | None = None
+    text: str = ""
+    answer: str | None = None
+    """reject: "icmp port-unreachable", "icmp admin-prohibited", "tcp reset", … as ``iptables --reject-with`` names it
+    without the prefix (icmp-port-unreachable -> "icmp port-unreachable", icmp6 likewise with "icmpv6 ")."""
+    cause: str = ""
+
+
+ACCEPT = HookResult("accept")
+
+
+class FibResult(NamedTuple):
+    """A route lookup as a rule sees it."""
+
+    type: int
+    """RTN_*"""
+    oif: int | None
+    gateway: bytes | None
+
+
+class NatRange(NamedTuple):
+    """struct nf_nat_range2 (include/uapi/linux/netfilter/nf_nat.h)."""
+
+    flags: int
+    """NF_NAT_RANGE_*: 1 map_ips, 2 proto_specified, 4 proto_random, 8 persistent, 0x10 proto_random_fully,
+    0x20 proto_offset, 0x40 netmap."""
+    min_addr: bytes | None
+    max_addr: bytes | None
+    min_proto: int
+    max_proto: int
+    """Ports, host order; 0 where not given."""
+    base_proto: int = 0
+
+
+class Services(Protocol):
+    """What rules may ask of the rest of the walk (implemented by ``walk.services``)."""
+
+    host: HostView
+
+    def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
+        """Splits the walk: True in one replay, False in the other. The same ``consistent_key`` gets the same answer
+        within one replay; None makes every call its own question."""
+
+    def hit(self, rule: RuleRef) -> None:
+        """The rule's counter moved."""
+
+    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
+        """Adds a step to the trace at this hook."""
+
+    def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
+        """The packet is logged here; kind "log" | "nflog" | "audit" | "trace"."""
+
+    def fib_lookup(self, ctx: HookContext, dst: bytes, src: bytes | None, *, oif: int = 0, iif: int = 0, mark: int = 0,
+                   tos: int = 0, flags: int = 0) -> FibResult | Unknown:
+        """fib_lookup() in ctx.ns."""
+
+    def address_type(self, ctx: HookContext, address: bytes, ifindex: int = 0) -> int | Unknown:
+        """inet_addr_type_dev_table / ipv6 nf address type: RTN_* of an address (restricted to a device when given)."""
+
+    def socket_lookup(self, ctx: HookContext) -> Socket | None | Unknown:
+        """nf_sk_lookup_slow_v4/v6: the socket that would receive this packet (established or listening)."""
+
+    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | None | Unknown: ...
+
+    def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
+        """nf_nat_setup_info(): binds the connection. Accept when bound (or already bound)."""
+
+    def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult: ...
+
+    def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult: ...
+
+    def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
+        """dup / TEE: a copy goes its own way."""
+
+
+class HookContext(NamedTuple):
+    """One packet at one hook of one namespace (struct nf_hook_state)."""
+
+    services: Services
+    ns: NamespaceView
+    pf: int
+    """NFPROTO_* of the hook being run."""
+    hook: int
+    skb: Skb
+    indev: Link | None
+    outdev: Link | None
