@@ -44,7 +44,8 @@ class Conn:
     nf_conntrack_tuple_hash pairs do it.
     """
 
-    __slots__ = ("orig", "reply", "entry", "confirmed", "mark", "zone", "status", "tcp_state", "helper", "labels", "master", "netns")
+    __slots__ = ("orig", "reply", "entry", "confirmed", "mark", "zone", "status", "tcp_state", "helper", "labels", "master", "netns",
+                 "extra")
 
     def __init__(self, orig: ConntrackTuple, reply: ConntrackTuple, netns: str, entry: ConntrackEntry | None = None) -> None:
         self.orig, self.reply, self.netns, self.entry = orig, reply, netns, entry
@@ -56,6 +57,8 @@ class Conn:
         self.helper: str | None = entry.helper if entry else None
         self.labels: bytes | None = entry.labels if entry else None
         self.master: Conn | None = None
+        self.extra: dict[str, object] = {}
+        """What only ``conntrack`` cares about: TCP tracker memory, the device a masquerade was made for, …"""
 
 
 class Skb:
@@ -97,6 +100,7 @@ class Skb:
         """skb_iif: ifindex it came in on, 0 for local output."""
         self.queue = 0
         self.extra: dict[str, object] = {}
+        """"ct_template": conntrack.track.Template left by a CT target or ``ct zone set`` before conntrack ran."""
 
     def copy(self) -> Skb:
         """skb_clone / skb_copy: the connection stays shared."""
@@ -152,6 +156,14 @@ class Services(Protocol):
     """What rules may ask of the rest of the walk (implemented by ``walk.services``)."""
 
     host: HostView
+
+    @property
+    def conns(self) -> dict[object, object]:
+        """Connections and other per-replay memory of ``conntrack`` and ``netfilter.hooks`` (``Walk.conns``)."""
+
+    @property
+    def forced_state(self) -> str | None:
+        """--state: what conntrack is to say of the request in every namespace; None: as read. None for the reply leg."""
 
     def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
         """Splits the walk: True in one replay, False in the other. The same ``consistent_key`` gets the same answer
