@@ -1,0 +1,154 @@
+"""Makes a described host: namespaces, then what is in them, by the ordinary tools in batch mode."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from typing import Any
+
+from .host import Host, Item, namespaces, of, restore_text, restore_tool
+from .lab import Netns
+
+QUIET_SYSCTLS = {
+    # No traffic but ours: no DAD, RS or MLD; a neighbour that does not answer is known to be absent within 60 ms.
+    "net/ipv6/conf/default/accept_dad": "0", "net/ipv6/conf/all/accept_dad": "0",
+    "net/ipv6/conf/default/router_solicitations": "0", "net/ipv6/conf/default/addr_gen_mode": "1",
+    # Error messages are what is being looked at: not limited.
+    "net/ipv4/icmp_ratelimit": "0", "net/ipv6/icmp/ratelimit": "0", "net/ipv4/icmp_ratemask": "0",
+}
+# Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
+QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
+
+
+class BuildError(Exception):
+    """The description cannot be made on this kernel; the generator's fault, not the walk's."""
+
+
+class Listener:
+    """One listening socket of the lab; ``mark`` is the TTL its answers carry, which tells TCP listeners apart."""
+
+    def __init__(self, ns: Netns, item: Item, sock: socket.socket, ttl: int) -> None:
+        self.ns, self.item, self.sock, self.ttl = ns, item, sock, ttl
+
+
+class Built:
+    """A host that exists."""
+
+    def __init__(self, host: Host, home: int, lenient: bool = False) -> None:
+        self.host = host
+        self.namespaces: dict[str, Netns] = {}
+        self.listeners: list[Listener] = []
+        self.failed: list[str] = []
+        try:
+            for name in namespaces(host):
+                self.namespaces[name] = Netns(name, home)
+            for ns in self.namespaces.values():
+                with ns.inside():
+                    for path, value in QUIET_SYSCTLS.items():
+                        _write_sysctl(path, value)
+            for ns in self.namespaces.values():
+                with ns.inside():
+                    self._batch("ip", of(host, "ip", ns.name), first=True)
+            for ns in self.namespaces.values():
+                with ns.inside():
+                    for family in ("ipv4", "ipv6"):
+                        for device in os.listdir(f"/proc/sys/net/{family}/neigh"):
+                            for name, value in QUICK_NEIGHBOURS.items():
+                                _write_sysctl(f"net/{family}/neigh/{device}/{name}", value)
+                    self._batch("ip", of(host, "ip", ns.name), first=False)
+                    self._batch("bridge", of(host, "bridge", ns.name), first=False)
+                    for item in of(host, "sysctl", ns.name):
+                        if not _write_sysctl(item["path"], item["value"]):
+                            self.failed.append(f"sysctl {item['path']}={item['value']}")
+                    self._rules(ns.name)
+                    for item in of(host, "listen", ns.name):
+                        self._listen(ns, item)
+            if self.failed and not lenient:
+                raise BuildError("; ".join(self.failed))
+        except BaseException:
+            self.close()
+            raise
+
+    def _batch(self, tool: str, items: list[Item], first: bool) -> None:
+        # Links are made in every namespace before anything else is done anywhere: a peer may be configured by its own side.
+        lines = [item["line"] for item in items]
+        if tool == "ip":
+            lines = [line for line in lines if line.startswith("link add") is first]
+            if first:
+                lines.insert(0, "link set lo up")
+        if not lines:
+            return
+        for name, ns in self.namespaces.items():
+            lines = [line.replace(f"NETNS({name})", ns.path) for line in lines]
+        self._run([tool, "-force", "-batch", "-"], "\n".join(lines) + "\n")
+
+    def _rules(self, ns: str) -> None:
+        if lines := [item["line"] for item in of(self.host, "ipset", ns)]:
+            self._run(["ipset", "restore"], "\n".join(lines) + "\n")
+        rules = of(self.host, "xt", ns)
+        for tool in dict.fromkeys(item["tool"] for item in rules):
+            self._run([restore_tool(tool)], restore_text([item for item in rules if item["tool"] == tool]))
+        if lines := [item["line"] for item in of(self.host, "nft", ns)]:
+            self._run(["nft", "-f", "-"], "\n".join(lines) + "\n")
+
+    def _run(self, argv: list[str], text: str) -> None:
+        done = subprocess.run(argv, input=text, text=True, capture_output=True, env={**os.environ, "XTABLES_LOCKFILE": "/run/netns/xtlock"})
+        if done.returncode or done.stderr.strip():
+            self.failed.append(f"{argv[0]}: {done.stderr.strip()}\n{text}")
+
+    def _listen(self, ns: Netns, item: Item) -> None:
+        family = socket.AF_INET6 if ":" in item["addr"] else socket.AF_INET
+        kind = socket.SOCK_STREAM if item["proto"] == "tcp" else socket.SOCK_DGRAM
+        sock = socket.socket(family, kind)
+        try:
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(item.get("v6only", True)))
+            if item.get("dev"):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, item["dev"].encode())
+            if item.get("reuse"):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if item.get("transparent"):
+                sock.setsockopt(socket.SOL_IP, 19, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_TIMESTAMPNS if hasattr(socket, "SO_TIMESTAMPNS") else 35, 1)
+            sock.bind((item["addr"], item["port"]))
+            ttl = 200 + len(self.listeners)
+            if kind == socket.SOCK_STREAM:
+                if family == socket.AF_INET:
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+                else:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+                sock.listen(16)
+        except OSError as error:
+            sock.close()
+            self.failed.append(f"listen {item}: {error}")
+            return
+        self.listeners.append(Listener(ns, item, sock, ttl))
+
+    def ifindex(self, ns: str, device: str) -> int:
+        with self.namespaces[ns].inside():
+            return socket.if_nametoindex(device)
+
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.sock.close()
+        self.listeners.clear()
+        for ns in self.namespaces.values():
+            ns.close()
+        self.namespaces.clear()
+
+    def __enter__(self) -> Built:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def _write_sysctl(path: str, value: str) -> bool:
+    try:
+        with open(f"/proc/sys/{path}", "w") as file:
+            file.write(value)
+    except OSError:
+        return False
+    return True

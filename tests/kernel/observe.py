@@ -1,0 +1,240 @@
+"""Takes the truth about one packet: taps on every device, the socket that got it, the drop reason, the counters."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from typing import NamedTuple
+
+from .build import Built, Listener
+from .counters import Counters, RuleKey
+from .frames import Seen, Tag, seen
+from .send import Sender
+from .tracer import Event, Tracer
+
+SO_TIMESTAMPNS = 35
+QUIET = 0.002
+"""Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
+PENDING = 0.25
+"""Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
+NOT_OURS = ("packet_rcv", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "inet_sock_destruct")
+"""Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
+
+
+class DropSeen(NamedTuple):
+    """One ``skb:kfree_skb`` that concerns the lab."""
+
+    reason: str
+    location: str
+    device: str
+    """The device of the skb's last ``net:`` event, "" where it had none yet (local output)."""
+    kind: str
+    """Whose it was: "request", "answer", "other", "arp"; "?" where that could not be told."""
+
+
+class Truth(NamedTuple):
+    sightings: tuple[Seen, ...]
+    """Of the packet itself, in order."""
+    answer: tuple[Seen, ...]
+    others: tuple[Seen, ...]
+    """Whatever followed: a third leg, redirects."""
+    arp: tuple[Seen, ...]
+    receivers: tuple[Listener, ...]
+    drops: tuple[DropSeen, ...]
+    error: str
+    counters: dict[str, dict[str, int]]
+    rules: dict[RuleKey, int]
+    reasons: frozenset[str]
+    """The drop reasons this kernel has names for."""
+
+
+class Observer:
+    """Taps and open counters over one built host."""
+
+    def __init__(self, built: Built, tracer: Tracer, pid: int) -> None:
+        self.built, self.tracer, self.pid = built, tracer, pid
+        self._poll = select.epoll()
+        self._taps: dict[int, tuple[socket.socket, str]] = {}
+        self.counters = {name: Counters(ns) for name, ns in built.namespaces.items()}
+        for name, ns in built.namespaces.items():
+            with ns.inside():
+                tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            tap.setblocking(False)
+            tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+            self._taps[tap.fileno()] = (tap, name)
+            self._poll.register(tap.fileno(), select.EPOLLIN)
+        self._udp: dict[int, Listener] = {}
+        for listener in built.listeners:
+            if listener.item["proto"] != "tcp":
+                self._udp[listener.sock.fileno()] = listener
+                self._poll.register(listener.sock.fileno(), select.EPOLLIN)
+
+    def close(self) -> None:
+        for tap, _ in self._taps.values():
+            tap.close()
+        for counters in self.counters.values():
+            counters.close()
+        self._poll.close()
+
+    def settle(self) -> None:
+        """Throws away what building the host, or the last packet, left in the queues."""
+        while self._poll.poll(QUIET / 2):
+            self._collect(None, [], [], [])
+        self.tracer.drain()
+
+    def run(self, sender: Sender) -> Truth:
+        """Sends, waits until nothing moves any more, and returns what happened."""
+        self.settle()
+        before = {name: (c.snmp(), c.rules()) for name, c in self.counters.items()}
+        captured: list[Seen] = []
+        receivers: list[Listener] = []
+        events: list[Event] = []
+        answer = sender.spec.get("answer", True)
+        sender.send()
+        deadline = 0.0
+        while True:
+            ready = self._poll.poll(QUIET)
+            events += self.tracer.drain()
+            if ready:
+                self._collect(sender.tag, captured, receivers, [answer])
+                continue
+            now = time.monotonic()
+            if not self._pending(captured, events):
+                break
+            deadline = deadline or now + PENDING
+            if now > deadline:
+                break
+        events += self.tracer.drain()
+        captured = merge(captured)
+        everything = list(captured)
+        spec = sender.spec
+        if spec["how"] == "frame":
+            # The injecting device's own "out" is the sender's, not the walk's: it starts at the other end.
+            own = next((s for s in captured if s.kind == "request" and s.netns == spec["ns"] and s.device == spec["dev"]
+                        and s.direction == "out"), None)
+            if own is not None:
+                captured.remove(own)
+        counters: dict[str, dict[str, int]] = {}
+        rules: dict[RuleKey, int] = {}
+        for name, reader in self.counters.items():
+            snmp, hit = before[name]
+            counters[name] = {key: value - snmp.get(key, 0) for key, value in reader.snmp().items() if value != snmp.get(key, 0)}
+            rules.update({key: value - hit.get(key, 0) for key, value in reader.rules().items() if value != hit.get(key, 0)})
+        by_ttl = {listener.ttl: listener for listener in self.built.listeners}
+        for sight in captured:
+            if sight.kind == "answer" and sight.what == "12" and sight.direction == "out" and sight.ttl in by_ttl:
+                receivers.append(by_ttl[sight.ttl])
+                break
+        drops = self._drops(events, everything)
+        kinds: dict[str, list[Seen]] = {"request": [], "answer": [], "arp": [], "nd": [], "other": [], "none": []}
+        for sight in captured:
+            kinds[sight.kind].append(sight)
+        return Truth(tuple(kinds["request"]), tuple(kinds["answer"]), tuple(kinds["other"]), tuple(kinds["arp"] + kinds["nd"]),
+                     tuple(receivers), drops, sender.error, counters, rules, self.tracer.reasons)
+
+    def _collect(self, tag: Tag | None, captured: list[Seen], receivers: list[Listener], answer: list[bool]) -> None:
+        for fd, (tap, name) in self._taps.items():
+            while True:
+                try:
+                    frame, ancillary, _, address = tap.recvmsg(65600, 64)
+                except BlockingIOError:
+                    break
+                except OSError:  # a device went down: ENETDOWN is reported once
+                    continue
+                if tag is None:
+                    continue
+                when = 0
+                for level, kind, data in ancillary:
+                    if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                        seconds, nanos = struct.unpack("=qq", data)
+                        when = seconds * 1_000_000_000 + nanos
+                sight = seen(frame, when, name, address, tag)
+                captured.append(sight)
+        for listener in self._udp.values():
+            while True:
+                try:
+                    data, source = listener.sock.recvfrom(65600)
+                except BlockingIOError:
+                    break
+                except OSError:
+                    continue
+                if tag is None or tag.token not in data[:16]:
+                    continue
+                receivers.append(listener)
+                if answer and answer[0]:
+                    try:
+                        listener.sock.sendto(b"R" + data, source)
+                    except OSError:
+                        pass
+
+    @staticmethod
+    def _pending(captured: list[Seen], events: list[Event]) -> bool:
+        """Whether some neighbour question has neither been answered nor given up."""
+        asked = {s.dst for s in captured if s.kind == "arp" and s.what == "ask"}
+        asked |= {s.dst for s in captured if s.kind == "nd" and s.what == "135/0"}
+        if not asked:
+            return False
+        answered = {s.src for s in captured if s.kind == "arp" and s.what == "reply"}
+        answered |= {s.src for s in captured if s.kind == "nd" and s.what == "136/0"}
+        if any(s.kind == "nd" for s in captured):
+            return len([e for e in events if e.reason == "NEIGH_FAILED"]) == 0 and not any(
+                s.what == "136/0" and s.direction == "in" for s in captured)
+        open_ = asked - answered
+        failed = sum(e.reason == "NEIGH_FAILED" for e in events)
+        return failed < len(open_)
+
+    def _drops(self, events: list[Event], captured: list[Seen]) -> tuple[DropSeen, ...]:
+        """The kfree_skb events of the lab, each with what its skb was carrying.
+
+        The n-th ``net:`` event of a device and direction is the n-th capture there, so an skb address gets the kind of
+        its captures. An skb that never had one (dropped in local output) is the request as long as nothing moved yet.
+        """
+        sights: dict[tuple[str, str], list[Seen]] = {}
+        for sight in captured:
+            sights.setdefault((sight.device, sight.direction), []).append(sight)
+        directions = {"net_dev_queue": "out", "netif_receive_skb": "in"}
+        total: dict[tuple[str, str], int] = {}
+        for event in events:
+            if event.name in directions:
+                key = (event.device, directions[event.name])
+                total[key] = total.get(key, 0) + 1
+        where: dict[str, tuple[str, str]] = {}
+        count: dict[tuple[str, str], int] = {}
+        drops: list[DropSeen] = []
+        moved = False
+        for event in events:
+            if event.name in directions:
+                key = (event.device, directions[event.name])
+                there = sights.get(key)
+                if there is None:
+                    continue  # another lab's device, or the machine's own
+                n = count[key] = count.get(key, 0) + 1
+                kind = there[n - 1].kind if total[key] == len(there) else "?"
+                where[event.skb] = (event.device, kind)
+                moved = moved or kind in ("request", "answer")
+            elif event.name == "kfree_skb" and not event.location.startswith(NOT_OURS):
+                device, kind = where.get(event.skb, ("", ""))
+                if not kind:
+                    if event.pid != self.pid and event.reason != "NEIGH_FAILED":
+                        continue
+                    kind = "?" if moved or drops else "request"
+                drops.append(DropSeen(event.reason, event.location, device, kind))
+        return tuple(drops)
+
+
+def merge(captured: list[Seen]) -> list[Seen]:
+    """The captures of all taps in one order: by time, but never against the order in which one namespace's tap saw them
+    (a bridge hands a frame up with the time stamp it got on the port)."""
+    queues: dict[str, list[Seen]] = {}
+    for sight in captured:
+        queues.setdefault(sight.netns, []).append(sight)
+    result: list[Seen] = []
+    while queues:
+        name = min(queues, key=lambda n: queues[n][0].when)
+        result.append(queues[name].pop(0))
+        if not queues[name]:
+            del queues[name]
+    return result

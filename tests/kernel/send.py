@@ -1,0 +1,201 @@
+"""Puts one described packet on its way, by a real socket, a raw socket or a frame on a device, and says how it is tagged."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from typing import Any
+
+from .build import Built
+from .frames import Tag
+
+PROTOS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
+PacketSpec = dict[str, Any]
+# A classic BPF program that refuses everything: attached to a connecting TCP socket it lets us see the answer on the taps
+# while no third packet follows it.
+_REFUSE = struct.pack("=HBBI", 0x06, 0, 0, 0)
+
+
+def proto_number(spec: PacketSpec) -> int:
+    proto = spec["proto"]
+    if proto == "icmp" and ":" in spec["dst"]:
+        return 58
+    return PROTOS[proto] if isinstance(proto, str) else int(proto)
+
+
+def checksum(data: bytes) -> int:
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _pseudo(src: bytes, dst: bytes, proto: int, length: int) -> bytes:
+    if len(src) == 4:
+        return src + dst + struct.pack(">BBH", 0, proto, length)
+    return src + dst + struct.pack(">II", length, proto)
+
+
+def make_tag(spec: PacketSpec, number: int) -> Tag:
+    """``number`` is unique within the lab."""
+    token = b"JGd" + struct.pack(">IB", number, 0xA7)
+    seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
+    return Tag(token, proto_number(spec), seq, 0x51000000 + number * 65536, spec.get("flags", 2), spec.get("icmp", [8, 0])[0])
+
+
+def ip_length(spec: PacketSpec) -> int:
+    """Bytes of the IP packet that will be sent."""
+    header = 40 if ":" in spec["dst"] else 20
+    proto = proto_number(spec)
+    if spec["how"] == "socket" and proto == 6:
+        return header + 40
+    return max(int(spec.get("size", 0)), header + {6: 20, 17: 16}.get(proto, 16))
+
+
+def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
+    """The transport header and payload of a packet we make ourselves."""
+    proto = proto_number(spec)
+    length = ip_length(spec) - (40 if len(dst) == 16 else 20)
+    if proto == 6:
+        ack = tag.ack if tag.flags & 0x10 else 0
+        body = struct.pack(">HHIIBBHHH", spec["sport"], spec["dport"], tag.seq or 0, ack, 0x50, tag.flags, 1024, 0, 0)
+        body += bytes(length - 20)
+        value = checksum(_pseudo(src, dst, proto, length) + body)
+        return body[:16] + struct.pack(">H", value) + body[18:]
+    if proto == 17:
+        body = struct.pack(">HHHH", spec["sport"], spec["dport"], length, 0) + tag.token + bytes(length - 16)
+        value = checksum(_pseudo(src, dst, proto, length) + body) or 0xFFFF
+        return body[:6] + struct.pack(">H", value) + body[8:]
+    if proto in (1, 58):
+        kind, code = spec.get("icmp", [8, 0])
+        body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + bytes(length - 16)
+        value = checksum((_pseudo(src, dst, 58, length) if proto == 58 else b"") + body)
+        return body[:2] + struct.pack(">H", value) + body[4:]
+    return tag.token * (length // 8) + bytes(length % 8)
+
+
+def ip_packet(spec: PacketSpec, tag: Tag) -> bytes:
+    """The whole IP packet."""
+    family = socket.AF_INET6 if ":" in spec["dst"] else socket.AF_INET
+    src = socket.inet_pton(family, spec["src"] or ("::" if family == socket.AF_INET6 else "0.0.0.0"))
+    dst = socket.inet_pton(family, spec["dst"])
+    body = transport(spec, tag, src, dst)
+    if family == socket.AF_INET6:
+        return struct.pack(">IHBB", 6 << 28 | spec.get("tos", 0) << 20, len(body), tag.proto, spec.get("ttl", 64)) + src + dst + body
+    frag = 0x4000 if spec.get("df", True) else 0
+    number = struct.unpack(">I", tag.token[3:7])[0] & 0xFFFF or 1
+    head = struct.pack(">BBHHHBBH", 0x45, spec.get("tos", 0), 20 + len(body), number, frag, spec.get("ttl", 64), tag.proto, 0)
+    head += src + dst
+    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + body
+
+
+class Sender:
+    """One packet ready to go: sockets exist (and show in sock_diag) before the question is asked."""
+
+    def __init__(self, built: Built, spec: PacketSpec, number: int) -> None:
+        self.spec, self.tag, self.built = spec, make_tag(spec, number), built
+        self.sock: socket.socket | None = None
+        self.error = ""
+        """errno name the kernel answered the send with, or ""."""
+        self.ifindex = 0
+        """Frame: the device it is sent out of."""
+        ns = built.namespaces[spec["ns"]]
+        try:
+            with ns.inside():
+                self._open()
+        except OSError as error:
+            self.error = "open:" + errno.errorcode.get(error.errno or 0, str(error))
+            self.close()
+
+    def _open(self) -> None:
+        spec = self.spec
+        family = socket.AF_INET6 if ":" in spec["dst"] else socket.AF_INET
+        proto = self.tag.proto
+        if spec["how"] == "frame":
+            self.ifindex = socket.if_nametoindex(spec["dev"])
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.sock.bind((spec["dev"], 0))
+            return
+        if spec["how"] == "raw":
+            self.sock = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        elif proto == 6:
+            self.sock = socket.socket(family, socket.SOCK_STREAM)
+            self.sock.setblocking(False)
+            address = (_Buffer(_REFUSE))
+            self.sock.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", 1, address.address))
+        elif proto == 17:
+            self.sock = socket.socket(family, socket.SOCK_DGRAM)
+        else:
+            self.sock = socket.socket(family, socket.SOCK_RAW, proto)
+        sock = self.sock
+        sock.setblocking(False)
+        if spec.get("mark"):
+            sock.setsockopt(socket.SOL_SOCKET, 36, spec["mark"])
+        if spec.get("dev"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, spec["dev"].encode())
+        if spec["how"] == "raw":
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(spec.get("broadcast", False)))
+        if family == socket.AF_INET:
+            sock.setsockopt(socket.SOL_IP, socket.IP_TTL, spec.get("ttl", 64))
+            if proto != 6:
+                sock.setsockopt(socket.SOL_IP, socket.IP_MULTICAST_TTL, spec.get("ttl", 64))
+            sock.setsockopt(socket.SOL_IP, socket.IP_TOS, spec.get("tos", 0))
+            if not spec.get("df", True):
+                sock.setsockopt(socket.SOL_IP, 10, 0)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, spec.get("ttl", 64))
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, spec.get("tos", 0))
+        if spec.get("src") or spec.get("sport"):
+            any_ = "::" if family == socket.AF_INET6 else "0.0.0.0"
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((spec.get("src") or any_, spec["sport"] if proto in (6, 17) else 0))
+
+    def send(self) -> None:
+        """Sends it. All that follows in softirq context on this CPU has usually happened when this returns."""
+        if self.sock is None:
+            return
+        spec = self.spec
+        try:
+            if spec["how"] == "frame":
+                self.sock.send(self.frame())
+            elif spec["how"] == "raw":
+                self.sock.sendto(ip_packet(spec, self.tag), (spec["dst"], 0))
+            elif self.tag.proto == 6:
+                self.sock.connect((spec["dst"], spec["dport"]))
+            else:
+                length = ip_length(spec) - (40 if ":" in spec["dst"] else 20)
+                if self.tag.proto == 17:
+                    self.sock.sendto(self.tag.token + bytes(length - 16), (spec["dst"], spec["dport"]))
+                else:
+                    zero = bytes(16) if ":" in spec["dst"] else bytes(4)
+                    self.sock.sendto(transport(spec, self.tag, zero, zero), (spec["dst"], 0))
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                self.error = errno.errorcode.get(error.errno or 0, str(error))
+
+    def frame(self) -> bytes:
+        spec = self.spec
+        dmac = bytes.fromhex(spec["dmac"].replace(":", ""))
+        smac = bytes.fromhex((spec.get("smac") or "02:00:5e:00:00:99").replace(":", ""))
+        ethertype = 0x86DD if ":" in spec["dst"] else 0x0800
+        return dmac + smac + struct.pack(">H", ethertype) + ip_packet(spec, self.tag)
+
+    def close(self) -> None:
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+class _Buffer:
+    """Bytes at an address that stays valid while this object lives."""
+
+    def __init__(self, data: bytes) -> None:
+        import ctypes
+        self._buffer = ctypes.create_string_buffer(data, len(data))
+        self.address = ctypes.addressof(self._buffer)
+
+

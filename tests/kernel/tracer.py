@@ -1,0 +1,87 @@
+"""The kernel's own account of drops: ``skb:kfree_skb`` and the ``net:*`` events, from a private tracefs instance."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+from .lab import mount
+
+MOUNTPOINT = "/run/netns/.tracing"
+EVENTS = ("skb/kfree_skb", "net/net_dev_queue", "net/netif_receive_skb", "neigh/neigh_timer_handler")
+
+
+class Event(NamedTuple):
+    name: str
+    pid: int
+    skb: str
+    device: str
+    reason: str
+    location: str
+
+
+_LINE = re.compile(r"^\s*.{16}-(\d+)\s+\[\d+\] \S+\s+([\d.]+): (\w+): (.*)$")
+_SKB = re.compile(r"skbaddr=(?:0x)?([0-9a-f]+)")
+_DEV = re.compile(r"dev[= ](\S+)")
+_REASON = re.compile(r"reason: (\w+)")
+_LOCATION = re.compile(r"location=([\w.]+)")
+
+
+class Tracer:
+    """A tracefs instance that records only the CPU the worker is pinned to: all softirq work of a send happens there."""
+
+    def __init__(self, cpu: int) -> None:
+        os.makedirs(MOUNTPOINT, exist_ok=True)
+        mount("tracefs", MOUNTPOINT, "tracefs")
+        self.instance = instance_path(MOUNTPOINT, cpu)
+        if os.path.isdir(self.instance):  # left by a worker that was killed
+            os.rmdir(self.instance)
+        os.mkdir(self.instance)
+        self._write("trace_clock", "mono")
+        self._write("buffer_size_kb", "512")
+        self._write("tracing_cpumask", f"{1 << cpu:x}")
+        for event in EVENTS:
+            if os.path.isdir(f"{self.instance}/events/{event}"):
+                self._write(f"events/{event}/enable", "1")
+        self._pipe = os.open(f"{self.instance}/per_cpu/cpu{cpu}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
+        with open(f"{self.instance}/events/skb/kfree_skb/format") as file:
+            self.reasons = frozenset(re.findall(r'\{ \d+, "(\w+)" \}', file.read()))
+
+    def _write(self, name: str, value: str) -> None:
+        with open(f"{self.instance}/{name}", "w") as file:
+            file.write(value)
+
+    def drain(self) -> list[Event]:
+        """Everything since the last call, in the order in which the CPU did it."""
+        chunks = []
+        while True:
+            try:
+                data = os.read(self._pipe, 65536)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            chunks.append(data)
+        events = []
+        for line in b"".join(chunks).decode("utf-8", "replace").splitlines():
+            match = _LINE.match(line)
+            if not match:
+                continue
+            pid, _, name, rest = match.groups()
+            skb, device = _SKB.search(rest), _DEV.search(rest)
+            reason, location = _REASON.search(rest), _LOCATION.search(rest)
+            events.append(Event(name, int(pid), skb[1] if skb else "", device[1] if device else "",
+                                reason[1] if reason else "", location[1] if location else ""))
+        return events
+
+    def close(self) -> None:
+        os.close(self._pipe)
+        for event in EVENTS:
+            if os.path.isdir(f"{self.instance}/events/{event}"):
+                self._write(f"events/{event}/enable", "0")
+        os.rmdir(self.instance)
+
+
+def instance_path(root: str, cpu: int) -> str:
+    return f"{root}/instances/pktdiag-judge-cpu{cpu}"
