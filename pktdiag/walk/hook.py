@@ -1,0 +1,41 @@
+"""One netfilter hook on the packet's way: the only place where the walk calls the rules (NF_HOOK, net/netfilter/core.c)."""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link
+from pktdiag.model.view import NamespaceView, Unreadable
+from pktdiag.netfilter import hooks
+from pktdiag.netfilter.context import HookContext, Skb
+from pktdiag.walk.services import services_of
+from pktdiag.walk.state import Walk
+
+
+def run_hook(walk: Walk, ns: NamespaceView, pf: int, hook: int, skb: Skb, indev: Link | None, outdev: Link | None,
+             stage: str) -> bool:
+    """Runs everything registered there. True: the packet goes on. False: it ended here and its fate is recorded."""
+    skb.extra["nf_pf"], skb.extra["nf_hook"], skb.extra["nf_in"] = pf, hook, indev
+    ctx = HookContext(services_of(walk), ns, pf, hook, skb, indev, outdev)
+    device = indev or outdev
+    try:
+        result = hooks.run(ctx)
+    except Unreadable as error:
+        gap = error.gap
+        remedy = f" ({gap.remedy})" if gap.remedy else ""
+        walk.unsure(ns, stage, device, skb, f"{gap.what}, which could not be read: {gap.why}{remedy}")
+        return False
+    if result.action == "accept":
+        return True
+    if result.action == "drop":
+        answer = None
+        if result.answer:
+            from pktdiag.walk import icmp
+
+            answer = icmp.netfilter_answer(walk, ctx, result.answer)
+        walk.drop(ns, stage, device, skb, result.reason or "NETFILTER_DROP", result.text or "A netfilter rule drops it.",
+                  rule=result.rule, cause=result.cause or "rule-drop", answer=answer)
+    elif result.action == "queue":
+        walk.unsure(ns, stage, device, skb, result.text or "what the program behind NFQUEUE decides")
+    elif not skb.extra.pop("stolen_ok", False):
+        walk.drop(ns, stage, device, skb, result.reason, result.text or "A netfilter rule takes it away.", rule=result.rule,
+                  cause=result.cause or "stolen")
+    return False

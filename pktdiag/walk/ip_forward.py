@@ -1,0 +1,100 @@
+"""Forwarding: a packet that came in and belongs elsewhere.
+
+Sources: net/ipv4/ip_forward.c (ip_forward, ip_exceeds_mtu), net/ipv6/ip6_output.c (ip6_forward, ip6_pkt_too_big).
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import AF_INET, NF_INET_FORWARD, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import icmp, ip_output, route
+from pktdiag.walk.hook import run_hook
+from pktdiag.walk.route import RouteResult
+from pktdiag.walk.state import Walk
+
+
+def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
+    """ip_forward() / ip6_forward() up to and including the FORWARD hook, then on to :mod:`ip_output`."""
+    out = ns.link(decision.oif)
+    if out is None:
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", f"Interface {decision.oif} of the route is gone.", cause="device-gone")
+        return
+    if skb.packet.family == AF_INET:
+        ready = _checks4(walk, ns, dev, skb, decision, out)
+    else:
+        ready = _checks6(walk, ns, dev, skb, decision, out)
+    if not ready:
+        return
+    skb.packet = skb.packet._replace(ttl=skb.packet.ttl - 1)
+    pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
+    if run_hook(walk, ns, pf, NF_INET_FORWARD, skb, dev, out, "forward"):
+        ip_output.output(walk, ns, out, skb, decision, dev)
+
+
+def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
+    packet = skb.packet
+    if skb.pkt_type != PACKET_HOST:
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
+                  "broadcast or multicast.", cause="not-for-forwarding")
+        return False
+    if packet.ttl <= 1:
+        sent = icmp.error(walk, ns, skb, 11, 0, dev=dev)
+        walk.drop(ns, "forward", dev, skb, "IP_INHDR", f"TTL {packet.ttl} is used up.", counters=("IpInHdrErrors",),
+                  cause="ttl-exceeded", answer="icmp time-exceeded" if sent else None)
+        return False
+    mtu = forward_mtu(ns, decision, out)
+    walk.count(ns, "IpForwDatagrams")
+    if packet.length > mtu and packet.df and not skb.local_df:
+        sent = icmp.error(walk, ns, skb, 3, 4, dev=dev, info=mtu)
+        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes with don't-fragment do not fit the MTU {mtu} of {out.name}.",
+                  counters=("IpFragFails",), cause="mtu-exceeded", answer="icmp fragmentation-needed" if sent else None)
+        return False
+    return True
+
+
+def forward_mtu(ns: NamespaceView, decision: RouteResult, out: Link) -> int:
+    """ip_dst_mtu_maybe_forward(): while forwarding the device's MTU counts, the route's only when locked (or
+    ip_forward_use_pmtu)."""
+    if decision.mtu is not None and (decision.mtu_locked or ns.sysctl("net/ipv4/ip_forward_use_pmtu") == "1"):
+        return decision.mtu
+    if decision.mtu is not None:
+        return min(decision.mtu, out.mtu)
+    return out.mtu
+
+
+def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
+    packet = skb.packet
+    if not route.forwards6(ns, dev):
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED",
+                  "The destination is not an address of this namespace, and it does not forward IPv6 (net.ipv6.conf.all.forwarding=0).",
+                  cause="not-forwarding")
+        return False
+    if skb.pkt_type != PACKET_HOST:
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
+                  "broadcast or multicast.", cause="not-for-forwarding")
+        return False
+    if packet.ttl <= 1:
+        sent = icmp.error(walk, ns, skb, 3, 0, dev=dev)
+        walk.drop(ns, "forward", dev, skb, "IP_INHDR", f"Hop limit {packet.ttl} is used up.", counters=("Ip6InHdrErrors",),
+                  cause="ttl-exceeded", answer="icmpv6 time-exceeded" if sent else None)
+        return False
+    if addr.is_any(packet.src) or addr.is_multicast(packet.src) or addr.is_loopback(packet.src):
+        walk.drop(ns, "forward", dev, skb, "IP_INADDRERRORS", "The source address may not be forwarded.", counters=("Ip6InAddrErrors",),
+                  cause="bad-source")
+        return False
+    if addr.is_link_local(packet.src) and out.ifindex != dev.ifindex:
+        sent = icmp.error(walk, ns, skb, 1, 2, dev=dev)
+        walk.drop(ns, "forward", dev, skb, "IP_INADDRERRORS", "A link-local source may not leave its link.", counters=("Ip6InAddrErrors",),
+                  cause="bad-source", answer="icmpv6 beyond-scope" if sent else None)
+        return False
+    mtu = max(decision.mtu or out.mtu, 1280)
+    if packet.length > mtu:
+        sent = icmp.error(walk, ns, skb, 2, 0, dev=dev, info=mtu)
+        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes do not fit the MTU {mtu} of {out.name}.",
+                  counters=("Ip6InTooBigErrors", "Ip6FragFails"), cause="mtu-exceeded", answer="icmpv6 packet-too-big" if sent else None)
+        return False
+    walk.count(ns, "Ip6OutForwDatagrams")
+    return True

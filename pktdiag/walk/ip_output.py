@@ -1,0 +1,129 @@
+"""Sending: OUTPUT for the host's own packets, POSTROUTING and the way to the neighbour for all.
+
+Sources: net/ipv4/ip_output.c (__ip_local_out, ip_output, ip_mc_output, ip_finish_output, ip_fragment, ip_finish_output2),
+net/ipv4/netfilter.c (ip_route_me_harder), net/ipv6/ip6_output.c, net/ipv6/netfilter.c.
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import (
+    AF_INET, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_LOOPBACK, PACKET_OUTGOING,
+)
+from pktdiag.model.packet import format_address
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import icmp, route
+from pktdiag.walk.fib import describe
+from pktdiag.walk.hook import run_hook
+from pktdiag.walk.route import RouteResult
+from pktdiag.walk.state import Walk
+
+
+def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0, any_source: bool = False) -> None:
+    """A packet of this namespace's own: route it, choose its source, run OUTPUT, send it."""
+    skb.pkt_type = PACKET_OUTGOING
+    decision = route.output(walk, ns, skb.packet, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
+    skb.route = decision
+    if decision.kind == "error":
+        counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" else ()
+        walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
+                  counters=counters, cause="no-route" if decision.match is not None else "bad-source")
+        return
+    if addr.is_any(skb.packet.src):
+        skb.packet = skb.packet._replace(src=decision.src)
+    out = ns.link(decision.oif)
+    if out is None:
+        walk.drop(ns, "routing", None, skb, "NOT_SPECIFIED", f"Interface {decision.oif} is gone.", cause="device-gone")
+        return
+    what = describe(decision.match) if decision.match else "on-link"
+    walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
+              detail={"route": {"kind": decision.kind, "oif": decision.oif}})
+    local_out(walk, ns, skb, decision, out)
+
+
+def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, out: Link) -> None:
+    """__ip_local_out(): the OUTPUT hook, with rerouting where a rule changed what routing looked at."""
+    v4 = skb.packet.family == AF_INET
+    walk.count(ns, "IpOutRequests" if v4 else "Ip6OutRequests")
+    before = skb.packet
+    if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, out, "output"):
+        return
+    if skb.packet.dst != before.dst or skb.extra.pop("reroute", False):
+        rerouted = route.output(walk, ns, skb.packet, mark=skb.mark, any_source=not addr.is_local(ns, skb.packet.src))
+        new_out = ns.link(rerouted.oif)
+        if rerouted.kind == "error" or new_out is None:
+            walk.drop(ns, "output", out, skb, "NETFILTER_DROP", f"After the change in OUTPUT there is no way: {rerouted.text}.",
+                      cause="no-route")
+            return
+        if new_out.ifindex != out.ifindex or rerouted.kind != decision.kind:
+            what = describe(rerouted.match) if rerouted.match else "on-link"
+            walk.step(ns, "routing", new_out, f"Routing again after OUTPUT: out of {new_out.name} ({what}).",
+                      detail={"route": {"kind": rerouted.kind, "oif": rerouted.oif}})
+        decision, out = rerouted, new_out
+        skb.route = rerouted
+    output(walk, ns, out, skb, decision, None)
+
+
+def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, indev: Link | None) -> None:
+    """ip_output() / ip6_output(): the POSTROUTING hook, then :func:`finish`; broadcast and multicast are heard here too."""
+    v4 = skb.packet.family == AF_INET
+    walk.count(ns, "IpOutTransmits" if v4 else "Ip6OutTransmits")
+    if not v4 and addr.conf(ns, 10, out.name, "disable_ipv6"):
+        walk.drop(ns, "postrouting", out, skb, "IPV6DISABLED", f"IPv6 is switched off on {out.name} (disable_ipv6=1).",
+                  counters=("Ip6OutDiscards",), cause="ipv6-disabled")
+        return
+    pf = NFPROTO_IPV4 if v4 else NFPROTO_IPV6
+    if indev is None and decision.local_copy and not out.loopback:
+        copy = skb.copy()
+        if run_hook(walk, ns, pf, NF_INET_POST_ROUTING, copy, None, out, "postrouting"):
+            _loop_back(walk, ns, out, copy)
+    if run_hook(walk, ns, pf, NF_INET_POST_ROUTING, skb, indev, out, "postrouting"):
+        finish(walk, ns, out, skb, decision, forwarded=indev is not None)
+
+
+def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:
+    """dev_loopback_xmit(): received again on the sending device, invisible to taps (PACKET_LOOPBACK)."""
+    from pktdiag.walk import ip_input
+
+    skb.pkt_type = PACKET_LOOPBACK
+    skb.route = None
+    walk.enqueue(lambda: ip_input.receive(walk, ns, out, skb), ns, out, skb)
+
+
+def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, *, forwarded: bool) -> None:
+    """ip_finish_output(): size against MTU, then the neighbour."""
+    from pktdiag.walk import neighbour
+
+    packet = skb.packet
+    mtu = decision.mtu if decision.mtu is not None else out.mtu
+    if packet.length > mtu and not _fits(walk, ns, out, skb, mtu, forwarded):
+        return
+    if packet.family == AF_INET:
+        if decision.kind == "multicast":
+            walk.count(ns, "IpExtOutMcastPkts")
+        elif decision.kind == "broadcast":
+            walk.count(ns, "IpExtOutBcastPkts")
+    elif addr.is_multicast(packet.dst):
+        walk.count(ns, "Ip6OutMcastPkts")
+    neighbour.output(walk, ns, out, decision.next_hop(packet), skb)
+
+
+def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, mtu: int, forwarded: bool) -> bool:
+    """ip_fragment() / ip6_fragment(). A packet in pieces is followed as one; its pieces are said."""
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    if (packet.df or not v4) and not skb.local_df and (forwarded or skb.extra.get("header_included")):
+        sent = icmp.error(walk, ns, skb, 3 if v4 else 2, 4 if v4 else 0, dev=out, info=mtu)
+        walk.drop(ns, "fragment", out, skb, "PKT_TOO_BIG", f"{packet.length} bytes may not be fragmented and do not fit the MTU {mtu} of {out.name}.",
+                  counters=("IpFragFails" if v4 else "Ip6FragFails",), cause="mtu-exceeded",
+                  answer=("icmp fragmentation-needed" if v4 else "icmpv6 packet-too-big") if sent else None)
+        return False
+    header = 20 if v4 else 48
+    pieces = -(-(packet.length - header) // ((mtu - header) & ~7))
+    walk.step(ns, "fragment", out, f"{packet.length} bytes exceed the MTU {mtu} of {out.name}: sent as {pieces} fragments.",
+              detail={"fragments": pieces})
+    walk.unsure(ns, "fragment", out, skb, f"how its {pieces} fragments fare; a packet in pieces is not followed "
+                f"(ask with --size {mtu} for one that fits)")
+    return False
