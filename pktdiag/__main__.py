@@ -1,0 +1,58 @@
+"""Entry point: the fast lane first, Typer for whatever it does not take."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+
+def main() -> None:
+    """Runs the command line of this process and exits with its status (see ``cli.errors``)."""
+    gc.disable()  # a run lives for milliseconds and drops everything at once; collecting in between only costs
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")  # a name from the host may not fit the terminal's encoding
+    argv = sys.argv[1:]
+    from pktdiag.cli.fastlane import parse
+    parsed = None if _completing() else parse(argv)
+    if parsed is not None:
+        from pktdiag.cli.start import execute
+        status = execute(*parsed)
+    else:
+        status = _with_typer(argv)
+    sys.exit(status)
+
+
+def _completing() -> bool:
+    """Whether the shell asks for completions (the variable Typer's completion scripts set)."""
+    from os import environ
+    return "_PKTDIAG_COMPLETE" in environ
+
+
+def _with_typer(argv: list[str]) -> int:
+    """Typer's reading of the command line; its complaints become one line like every other error."""
+    from pktdiag.cli.app import build
+    try:
+        status = build()(argv or ["--help"], prog_name="pktdiag", standalone_mode=False)
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as leaving:  # completion ends the process itself
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except Exception as error:
+        # Click's exceptions, by shape: Typer brings its own copy of Click since 0.26, so there is no one class to name.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        from pktdiag.cli.errors import CliError
+        from pktdiag.cli.start import complain
+        context = getattr(error, "ctx", None)
+        path = getattr(context, "command_path", None) or "pktdiag"
+        return complain(CliError("usage", message().rstrip("."), "", f"see `{path} --help`").line())
+    if not argv:
+        return 2  # nothing was asked; 0 would say that some packet gets through
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Which namespace owns an address, and at which of its addresses a named namespace is meant."""
+
+from __future__ import annotations
+
+from pktdiag.cli.endpoint import Endpoint
+from pktdiag.model.host import InterfaceAddress
+from pktdiag.model.kernel import AF_INET, AF_INET6, RT_SCOPE_LINK
+from pktdiag.model.packet import in_prefix
+from pktdiag.model.view import HostView, NamespaceView, Unreadable
+
+TENTATIVE_OR_FAILED = 0x08 | 0x40
+
+
+def owners(host: HostView, base: NamespaceView, address: bytes) -> tuple[list[NamespaceView], int]:
+    """(namespaces that have ``address``, how many could not be read). ``base`` settles it alone when it is one of them:
+    loopback addresses are everybody's."""
+    family = AF_INET if len(address) == 4 else AF_INET6
+    if _has(base, family, address):
+        return [base], 0
+    found: list[NamespaceView] = []
+    unseen = 0
+    for ns in host.namespaces():
+        try:
+            if ns.id != base.id and _has(ns, family, address):
+                found.append(ns)
+        except Unreadable:
+            unseen += 1
+    return found, unseen
+
+
+def _has(ns: NamespaceView, family: int, address: bytes) -> bool:
+    # 127.0.0.0/8 is local wherever lo is up: inet_addr_type finds it through the local table (net/ipv4/fib_frontend.c).
+    return any(own.local == address or (own.local[0] == 127 and family == AF_INET and in_prefix(address, own.local, own.prefixlen))
+               for own in ns.addresses(family))
+
+
+def source_family(source: Endpoint | None) -> int | None:
+    """Address length the sender dictates (4 or 16); None: free."""
+    return len(source.address) if source is not None and source.address is not None else None
+
+
+def best_address(ns: NamespaceView, sender: NamespaceView, family: int | None,
+                 outside: bytes | None) -> tuple[bytes | None, list[bytes]]:
+    """(the address of ``ns`` the sender would mean, its other ones): one of a subnet that both share, or shared with
+    the sender ``outside``; else the first global one, IPv4 before IPv6; loopback's only inside one namespace."""
+    candidates = [own for own in _addresses(ns, family) if not _loopback(own)]
+    if ns.id == sender.id and outside is None:
+        near = [own for own in _addresses(ns, family) if _loopback(own)]
+        if near:
+            return near[0].local, []
+    if not candidates:
+        return None, []
+    if outside is not None:
+        shared = [own for own in candidates if in_prefix(outside, own.local, own.prefixlen)]
+    else:
+        theirs = [own for own in _addresses(sender, family) if not _loopback(own)]
+        shared = [own for own in candidates
+                  if any(in_prefix(own.local, other.local, min(other.prefixlen, own.prefixlen)) for other in theirs)]
+    best = (shared or candidates)[0]
+    others = [own.local for own in (shared or candidates) if own is not best and len(own.local) == len(best.local)]
+    return best.local, others
+
+
+def _addresses(ns: NamespaceView, family: int | None) -> list[InterfaceAddress]:
+    """Usable addresses, IPv4 first, link-local ones left out."""
+    wanted = [AF_INET, AF_INET6] if family is None else [AF_INET if family == 4 else AF_INET6]
+    return [own for af in wanted for own in ns.addresses(af)
+            if not (own.flags & TENTATIVE_OR_FAILED and own.flags & 0x08) and (own.scope < RT_SCOPE_LINK or _loopback(own))]
+
+
+def _loopback(own: InterfaceAddress) -> bool:
+    return own.local[0] == 127 if len(own.local) == 4 else own.local == bytes(15) + b"\x01"

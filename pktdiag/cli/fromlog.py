@@ -1,0 +1,151 @@
+"""A packet from a pasted line: the kernel's LOG target, tcpdump, or conntrack.
+
+Formats: net/netfilter/nf_log_syslog.c (dump_ipv4_packet, dump_ipv6_packet, dump_mac_header), tcpdump's print-ip,
+print-tcp, print-udp; libnetfilter_conntrack's snprintf_default and /proc/net/nf_conntrack (nf_conntrack_standalone.c).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.cli.endpoint import parse_proto
+from pktdiag.cli.errors import CliError
+from pktdiag.cli.fields import TCP_FLAGS
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, PROTO_NAMES
+from pktdiag.model.packet import parse_address
+
+
+class LoggedPacket(NamedTuple):
+    """What the line says; None where it says nothing."""
+
+    src: bytes
+    dst: bytes
+    proto: int
+    sport: int | None = None
+    dport: int | None = None
+    length: int | None = None
+    ttl: int | None = None
+    tos: int | None = None
+    df: bool | None = None
+    mark: int | None = None
+    tcp_flags: int | None = None
+    icmp: tuple[int, int] | None = None
+    indev: str | None = None
+    """Interface it came in on; None also for a packet of the host's own."""
+    src_mac: bytes | None = None
+    kind: str = "log"
+    """"log", "tcpdump" or "conntrack"."""
+
+
+def parse(line: str) -> LoggedPacket:
+    """Reads one line. Raises CliError when it is none of the three kinds."""
+    line = " ".join(line.split())
+    for reader in (_kernel_log, _conntrack, _tcpdump):
+        try:
+            found = reader(line)
+        except (ValueError, IndexError):
+            found = None
+        if found is not None:
+            return found
+    raise CliError("malformed-log-line", "the line given with --from-log holds no packet", "",
+                   "paste one line of the kernel's LOG target (SRC=… DST=… PROTO=…), of tcpdump -n, or of conntrack -L")
+
+
+def _kernel_log(line: str) -> LoggedPacket | None:
+    words = line.split("[", 1)[0].split() if " INCOMPLETE [" in line else line.split()
+    fields: dict[str, str] = {}
+    flags: list[str] = []
+    for word in words:
+        if word.startswith("["):  # an ICMP error quotes the packet it is about: not ours
+            if "SRC" in fields:
+                break
+            continue
+        key, equals, value = word.partition("=")
+        if equals and key.isupper():
+            fields.setdefault(key, value)  # UDP repeats LEN: the first is the IP packet's
+        elif "PROTO" in fields or word == "DF":
+            flags.append(word)
+    if not {"SRC", "DST", "PROTO"} <= fields.keys():
+        return None
+    proto = parse_proto(fields["PROTO"])
+    if proto is None:
+        return None
+    mac = bytes.fromhex(fields.get("MAC", "").replace(":", ""))
+    icmp = (int(fields["TYPE"]), int(fields.get("CODE", "0"))) if "TYPE" in fields else None
+    tos = int(fields["TOS"], 16) | int(fields.get("PREC", "0"), 16) if "TOS" in fields else int(fields["TC"]) if "TC" in fields else None
+    return LoggedPacket(
+        parse_address(fields["SRC"]), parse_address(fields["DST"]), proto, _int(fields.get("SPT")), _int(fields.get("DPT")),
+        _int(fields.get("LEN")), _int(fields.get("TTL") or fields.get("HOPLIMIT")), tos,
+        "DF" in flags if "TTL" in fields else None, int(fields["MARK"], 16) if "MARK" in fields else None,
+        sum(bit for name, bit in TCP_FLAGS.items() if name.upper() in flags) if proto == IPPROTO_TCP else None,
+        icmp, fields.get("PHYSIN") or fields.get("IN") or None, mac[6:12] if len(mac) == 14 else None)
+
+
+def _conntrack(line: str) -> LoggedPacket | None:
+    """The original direction of an entry: ``tcp 6 431999 ESTABLISHED src=… dst=… sport=… dport=… src=…``."""
+    fields: dict[str, str] = {}
+    proto: int | None = None
+    for word in line.split():
+        key, equals, value = word.partition("=")
+        if equals:
+            fields.setdefault(key, value)
+        elif proto is None:
+            proto = parse_proto(word) if not word.isdigit() else None
+    if proto is None or not {"src", "dst"} <= fields.keys():
+        return None
+    icmp = (int(fields["type"]), int(fields.get("code", "0"))) if "type" in fields else None
+    return LoggedPacket(parse_address(fields["src"]), parse_address(fields["dst"]), proto, _int(fields.get("sport")),
+                        _int(fields.get("dport")), icmp=icmp, kind="conntrack")
+
+
+def _tcpdump(line: str) -> LoggedPacket | None:
+    """``[TIME] [IFACE In|Out|…] IP SRC.PORT > DST.PORT: Flags [S], … length N``; -v's parenthesis is understood too."""
+    words = line.split()
+    at = next(i for i, word in enumerate(words) if word in ("IP", "IP6"))
+    indev = words[at - 2] if at >= 2 and words[at - 1] in ("In", "P", "M", "B") else None
+    verbose = ""
+    head, rest = " ".join(words[at + 1:]), ""
+    if head.startswith("("):
+        verbose, _, head = head[1:].partition(") ")
+    head, _, rest = head.partition(": ")
+    left, arrow, right = head.rstrip(":").partition(" > ")
+    if not arrow:
+        return None
+    ipv6 = words[at] == "IP6"
+    (src, sport), (dst, dport) = _dotted(left, ipv6), _dotted(right, ipv6)
+    icmp: tuple[int, int] | None = None
+    flags: int | None = None
+    if "Flags [" in rest:
+        proto = IPPROTO_TCP
+        letters = rest.partition("Flags [")[2].partition("]")[0]
+        flags = sum({"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128}.get(c, 0) for c in letters)
+    elif rest.startswith(("ICMP", "ICMP6")):
+        proto = IPPROTO_ICMPV6 if ipv6 else IPPROTO_ICMP
+        reply = "reply" in rest
+        if "echo" in rest:
+            icmp = (129 if reply else 128, 0) if ipv6 else (0 if reply else 8, 0)
+        sport = dport = None
+    elif sport is not None:
+        proto = IPPROTO_UDP
+    else:
+        number = next((n for n, name in PROTO_NAMES.items() if rest.lower().startswith(name)), None)
+        if number is None:
+            return None
+        proto = number
+    told = dict(zip(*[iter(verbose.replace(",", "").split())] * 2)) if verbose else {}
+    return LoggedPacket(src, dst, proto, sport, dport, _int(verbose.rpartition("length ")[2] if "length " in verbose else None),
+                        _int(told.get("ttl") or told.get("hlim")), int(told["tos"], 16) if "tos" in told else None,
+                        "[DF]" in verbose if verbose and not ipv6 else None, None, flags, icmp, indev, None, "tcpdump")
+
+
+def _dotted(text: str, ipv6: bool) -> tuple[bytes, int | None]:
+    """``10.0.0.1.53`` -> (address, 53); a port by name (without -n) raises ValueError."""
+    dots = text.count(".")
+    if dots == (1 if ipv6 else 4):
+        address, _, port = text.rpartition(".")
+        return parse_address(address), int(port)
+    return parse_address(text), None
+
+
+def _int(text: str | None) -> int | None:
+    return int(text) if text else None
