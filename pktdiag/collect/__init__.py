@@ -1,0 +1,1 @@
+"""The live kernel behind ``model.view``: netlink, getsockopt, /proc, /sys. Dumb: rules stay raw bytes."""

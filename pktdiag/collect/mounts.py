@@ -1,0 +1,121 @@
+"""Mount tables: namespaces kept alive by a bind mount, and where an engine keeps its state.
+
+``/proc/PID/mountinfo`` (fs/proc_namespace.c: show_mountinfo) shows a namespace mount with its inode as the *root*
+field: ``98 29 0:4 net:[4026532253] /run/netns/blue rw shared:5 - nsfs nsfs rw``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from pktdiag.collect import procfs
+
+
+class Mount(NamedTuple):
+    """One line of mountinfo."""
+
+    device: str
+    """``major:minor``"""
+    root: str
+    """Which part of the filesystem is mounted, a path inside it; ``net:[INODE]`` for a network namespace."""
+    target: str
+    """Where, as the process sees it."""
+    fstype: str
+
+
+class NamespaceMount(NamedTuple):
+    """A network namespace bind-mounted somewhere."""
+
+    inode: int
+    path: str
+    """Openable from here: below /proc/PID/root when another mount namespace holds it."""
+    target: str
+    """The mount point as its own mount namespace knows it."""
+
+
+def unescape(field: str) -> str:
+    """Undoes mangle() of fs/proc_namespace.c: space, tab, newline, backslash and # as three octal digits."""
+    if "\\" not in field:
+        return field
+    head, *parts = field.split("\\")
+    out = [head]
+    for part in parts:
+        digits = part[:3]
+        if len(digits) == 3 and all(c in "01234567" for c in digits):
+            out.append(chr(int(digits, 8)) + part[3:])
+        else:
+            out.append("\\" + part)
+    return "".join(out)
+
+
+def parse_line(line: str) -> Mount | None:
+    fields = line.split(" ")
+    try:
+        separator = fields.index("-", 6)
+        return Mount(fields[2], unescape(fields[3]), unescape(fields[4]), fields[separator + 1])
+    except (ValueError, IndexError):
+        return None
+
+
+def table(pid: int | str = "self") -> list[Mount]:
+    """Every mount a process sees; empty when it is gone or forbidden."""
+    data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    return [mount for line in lines if line and (mount := parse_line(line))]
+
+
+def namespace_mounts(pid: int | str = "self") -> list[NamespaceMount]:
+    """Network namespaces mounted where ``pid`` sees them. A mount hidden below a later one is left out when it is
+    this process's own table: it cannot be opened by path."""
+    data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
+    if b" net:[" not in data:
+        return []
+    prefix = "" if pid == "self" else f"{procfs.PROC}/{pid}/root"
+    found = []
+    for raw in data.split(b"\n"):
+        if b" net:[" not in raw:
+            continue
+        mount = parse_line(raw.decode("utf-8", "surrogateescape"))
+        if mount is None or mount.fstype != "nsfs" or not mount.root.startswith("net:["):
+            continue
+        inode = int(mount.root[5:-1])
+        path = prefix + mount.target
+        try:
+            visible = os.stat(path).st_ino == inode
+        except OSError:
+            visible = False
+        if visible:
+            found.append(NamespaceMount(inode, path, mount.target))
+    return found
+
+
+def mount_namespaces(pids: list[int]) -> dict[int, int]:
+    """Mount namespace inode → one process in it, our own left out."""
+    own = procfs.readlink(f"{procfs.PROC}/self/ns/mnt")
+    found: dict[int, int] = {}
+    seen = {own}
+    for pid in pids:
+        link = procfs.readlink(f"{procfs.PROC}/{pid}/ns/mnt")
+        if link is None or link in seen or not link.startswith("mnt:["):
+            continue
+        seen.add(link)
+        found[int(link[5:-1])] = pid
+    return found
+
+
+def host_path(device: str, root: str, mounts: list[Mount]) -> str | None:
+    """Where a file, named by filesystem and path inside it, stands in the given mount table.
+
+    The longest mounted root wins: a bind mount deeper in the tree shows the file just as well.
+    """
+    best: tuple[int, str] | None = None
+    for mount in mounts:
+        if mount.device != device:
+            continue
+        base = mount.root.rstrip("/")
+        if root == mount.root or root.startswith(base + "/"):
+            rest = root[len(base):]
+            if best is None or len(base) > best[0]:
+                best = (len(base), (mount.target.rstrip("/") + rest) or "/")
+    return best[1] if best else None

@@ -1,0 +1,295 @@
+"""Network namespaces of the host, found without any tool.
+
+A namespace lives as long as something holds it. What can hold it, and where it is looked for:
+
+- a process or one of its threads: ``/proc/*/ns/net``, ``/proc/*/task/*/ns/net``
+- a bind mount, in any mount namespace: ``/proc/*/mountinfo``, reached through ``/proc/PID/root`` (``ip netns``,
+  Docker, podman, CNI and containerd all keep theirs so)
+- an open descriptor of its nsfs file: ``/proc/*/fd``
+
+Not found: a namespace held by nothing but a socket left behind in it, or by a device of its own that another namespace
+points to. Until listns(2) (Linux 6.19) the kernel has no list; its links show up as a peer that cannot be found.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pktdiag.collect import containers, mounts, procfs
+from pktdiag.model.host import Gap
+
+OWN = "/proc/self/ns/net"
+REMEDY = "run as root (with CAP_SYS_PTRACE)"
+_NAMED_DIRECTORIES = ("/run/netns/", "/var/run/netns/")
+# Engines' own directories: their file names are ids nobody types (the container's name says it better).
+_ENGINE_DIRECTORIES = ("/docker/netns/", "/containerd/", "/cni/", "/exec/netns/", "/ipcns/", "/netns/rootless-")
+
+
+class NamespaceHandle(NamedTuple):
+    """Where to open one namespace, and who is in it."""
+
+    inode: int
+    path: str
+    """Openable: a bind mount, /proc/PID/ns/net, or a descriptor's /proc path. Check the inode after opening: a pid
+    may have been given to another process meanwhile."""
+    names: tuple[str, ...]
+    """What people call it, most telling first: "host", the container's name, names of ``ip netns``. Raw."""
+    pids: tuple[int, ...]
+    """Processes in it, ascending (kernel threads left out). From :func:`open_namespace` just the first one found."""
+
+
+class Scan(NamedTuple):
+    """Everything that could be found, and what could not be looked at."""
+
+    handles: tuple[NamespaceHandle, ...]
+    gaps: tuple[Gap, ...]
+
+
+class NoSuchNamespace(LookupError):  # noqa: N818
+    """A selector that names nothing, or too much. ``str()`` is one plain line."""
+
+    def __init__(self, code: str, message: str, near: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        """"unknown-container", "unknown-namespace", "no-such-process", "no-permission", "ambiguous-name"."""
+        self.near = near
+        """Names that look alike, best first."""
+
+
+class _Finding:
+    """What is known of one namespace while the scan goes on."""
+
+    __slots__ = ("names", "path", "pids")
+
+    def __init__(self) -> None:
+        self.path = ""
+        self.names: list[str] = []
+        self.pids: list[int] = []
+
+
+def own_inode() -> int:
+    """The namespace pktdiag itself runs in: what ``host`` means."""
+    inode = procfs.namespace_inode(OWN)
+    return os.stat(OWN).st_ino if inode is None else inode
+
+
+def scan() -> Scan:
+    """Reads all of /proc once. Cost: about 10 µs a process, 2 µs an open descriptor."""
+    pids = procfs.pids()
+    found: dict[int, _Finding] = {own_inode(): _Finding()}
+    found[own_inode()].path = OWN
+    hidden = _from_processes(pids, found)
+    for mount in _all_mounts(pids):
+        finding = found.setdefault(mount.inode, _Finding())
+        # A bind mount outlives the processes; only our own link is as sure.
+        if finding.path != OWN and not (finding.path and mount.path.startswith(procfs.PROC)):
+            finding.path = mount.path
+        name = mount_name(mount.target)
+        if name and name not in finding.names:
+            finding.names.append(name)
+    _from_descriptors(pids, found)
+    handles = tuple(_handle(inode, finding) for inode, finding in found.items())
+    whose = "the network namespace of 1 process" if hidden == 1 else f"the network namespaces of {hidden} processes"
+    gap = Gap("", whose, "permission denied", REMEDY)
+    return Scan(handles, (gap,) if hidden else ())
+
+
+def find_namespaces() -> Iterable[NamespaceHandle]:
+    """Every namespace that can be found, pktdiag's own first."""
+    return scan().handles
+
+
+def _from_processes(pids: list[int], found: dict[int, _Finding]) -> int:
+    """Adds processes and threads; the answer is how many could not be looked at."""
+    hidden = 0
+    own = own_inode()
+    for pid in pids:
+        inode = procfs.netns_of(pid)
+        if inode is None:
+            hidden += procfs.denied(pid)
+            continue
+        finding = found.setdefault(inode, _Finding())
+        finding.path = finding.path or f"{procfs.PROC}/{pid}/ns/net"
+        if inode != own or not procfs.kernel_thread(pid):
+            finding.pids.append(pid)
+        for thread in procfs.threads(pid):
+            path = f"{procfs.PROC}/{pid}/task/{thread}/ns/net"
+            other = procfs.namespace_inode(path)
+            if other is not None and other != inode:
+                strayed = found.setdefault(other, _Finding())
+                strayed.path = strayed.path or path
+                if pid not in strayed.pids:
+                    strayed.pids.append(pid)
+    return hidden
+
+
+def _all_mounts(pids: list[int]) -> Iterator[mounts.NamespaceMount]:
+    yield from mounts.namespace_mounts()
+    for pid in mounts.mount_namespaces(pids).values():
+        yield from mounts.namespace_mounts(pid)
+
+
+def _from_descriptors(pids: list[int], found: dict[int, _Finding]) -> None:
+    for pid in pids:
+        for path, target in procfs.descriptors(pid):
+            if target.startswith("net:["):
+                finding = found.setdefault(int(target[5:-1]), _Finding())
+                finding.path = finding.path or path
+
+
+def _handle(inode: int, finding: _Finding) -> NamespaceHandle:
+    names = [] if inode != own_inode() else ["host"]
+    if inode != own_inode():
+        container = containers.of_namespace(finding.pids)
+        if container:
+            names.append(container)
+        if 1 in finding.pids:
+            names.append("pid:1")
+    names += [name for name in finding.names if name not in names]
+    return NamespaceHandle(inode, finding.path, tuple(names), tuple(sorted(finding.pids)))
+
+
+def mount_name(target: str) -> str:
+    """What people call a namespace by its mount point: the last part below /run/netns, the whole path elsewhere, and
+    nothing for the ids of engines."""
+    for directory in _NAMED_DIRECTORIES:
+        if target.startswith(directory):
+            return target[len(directory):]
+    if any(part in target for part in _ENGINE_DIRECTORIES):
+        return ""
+    return target
+
+
+def candidates() -> Iterator[tuple[int, str]]:
+    """(inode, openable path) of every namespace that is cheap to see, each once, lazily: processes, then bind mounts of
+    our own mount namespace. For a search that stops at its goal (which namespace has this nsid?)."""
+    seen: set[int] = set()
+    for pid in procfs.pids():
+        inode = procfs.netns_of(pid)
+        if inode is not None and inode not in seen:
+            seen.add(inode)
+            yield inode, f"{procfs.PROC}/{pid}/ns/net"
+    for mount in mounts.namespace_mounts():
+        if mount.inode not in seen:
+            seen.add(mount.inode)
+            yield mount.inode, mount.path
+
+
+def open_namespace(inode: int) -> NamespaceHandle | None:
+    """One namespace by inode, without looking further than needed; None when it is nowhere to be found."""
+    if inode == own_inode():
+        return NamespaceHandle(inode, OWN, ("host",), (os.getpid(),))
+    finding = _Finding()
+    for pid in procfs.pids():
+        if procfs.netns_of(pid) == inode:
+            finding.path = f"{procfs.PROC}/{pid}/ns/net"
+            finding.pids.append(pid)
+            break
+    for mount in mounts.namespace_mounts():
+        if mount.inode == inode:
+            finding.path = mount.path
+            name = mount_name(mount.target)
+            if name and name not in finding.names:
+                finding.names.append(name)
+    if finding.path:
+        return _handle(inode, finding)
+    for handle in find_namespaces():
+        if handle.inode == inode:
+            return handle
+    return None
+
+
+def of_pid(pid: int) -> NamespaceHandle:
+    """The namespace a process lives in; NoSuchNamespace when there is no such process or it may not be looked at."""
+    inode = procfs.netns_of(pid)
+    if inode is None:
+        if procfs.denied(pid):
+            raise NoSuchNamespace("no-permission", f"the namespace of process {pid} may not be read: {REMEDY}")
+        raise NoSuchNamespace("no-such-process", f"there is no process {pid}")
+    finding = _Finding()
+    finding.path = OWN if inode == own_inode() else f"{procfs.PROC}/{pid}/ns/net"
+    finding.pids.append(pid)
+    return _handle(inode, finding)
+
+
+def resolve(selector: str) -> NamespaceHandle:
+    """The namespace meant by ``host``, ``ns:NAME`` (``ip netns``'s name, a path, or ``net:[INODE]``), ``pid:N``, or a
+    container's name or (short) id. NoSuchNamespace, with names that look alike, when there is none or more than one."""
+    if selector == "host":
+        return NamespaceHandle(own_inode(), OWN, ("host",), (os.getpid(),))
+    if selector.startswith("pid:"):
+        number = selector[4:]
+        if not (number.isascii() and number.isdigit()):
+            raise NoSuchNamespace("no-such-process", f"{selector!r} is not pid:NUMBER")
+        return of_pid(int(number))
+    if selector.startswith("net:["):
+        return _by_inode(selector)
+    if selector.startswith("ns:"):
+        return _by_name(selector[3:])
+    return _by_container(selector)
+
+
+def _by_inode(text: str) -> NamespaceHandle:
+    digits = text.removeprefix("net:[").removesuffix("]")
+    handle = open_namespace(int(digits)) if digits.isascii() and digits.isdigit() else None
+    if handle is None:
+        raise NoSuchNamespace("unknown-namespace", f"there is no network namespace {text}")
+    return handle
+
+
+def _by_name(name: str) -> NamespaceHandle:
+    if name.startswith("net:["):
+        return _by_inode(name)
+    for path in (name,) if name.startswith("/") else tuple(directory + name for directory in _NAMED_DIRECTORIES):
+        try:
+            inode = os.stat(path).st_ino
+        except (OSError, ValueError):
+            continue
+        # A leftover file that is no namespace mount lies on the filesystem of its directory.
+        if os.stat(path).st_dev == os.stat(OWN).st_dev:
+            known = open_namespace(inode)
+            names = known.names if known else (name,)
+            return NamespaceHandle(inode, path, names, known.pids if known else ())
+    everything = find_namespaces()
+    found = [handle for handle in everything if name in handle.names]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NoSuchNamespace("ambiguous-name", f"{len(found)} network namespaces are called {name!r}: "
+                              + ", ".join(f"net:[{handle.inode}]" for handle in found))
+    known_names = [known for handle in everything for known in handle.names]
+    raise NoSuchNamespace("unknown-namespace", f"there is no network namespace {name!r}", near(name, known_names))
+
+
+def _by_container(text: str) -> NamespaceHandle:
+    found = containers.find(text)
+    by_inode = {container.netns: container for container in found}
+    if len(by_inode) == 1:
+        container = found[0]
+        if container.netns is None:
+            raise NoSuchNamespace("no-permission",
+                                  f"the network namespace of container {text!r} may not be read: {REMEDY}")
+        handle = of_pid(container.pid)
+        called = ("host", container.name) if "host" in handle.names else (container.name, *handle.names)
+        return handle._replace(names=tuple(dict.fromkeys(called)))
+    if found:
+        raise NoSuchNamespace("ambiguous-name", f"{text!r} means {len(found)} containers",
+                              tuple(container.id[:12] for container in found))
+    everything = containers.containers()
+    names = [name for container in everything for name in (container.name, *container.aliases)]
+    alike = near(text, [*names, *(container.id[:12] for container in everything)])
+    named = [f"ns:{name}" for handle in find_namespaces() for name in handle.names
+             if name == text and not containers.matching(name, everything)]
+    raise NoSuchNamespace("unknown-container", f"there is no running container {text!r}", (*named, *alike))
+
+
+def near(text: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names that look like ``text``: typing errors, and names that contain it."""
+    import difflib
+
+    pool = list(dict.fromkeys(names))
+    alike = difflib.get_close_matches(text, pool, n=3, cutoff=0.6)
+    within = [name for name in pool if len(text) > 1 and text in name and name not in alike]
+    return tuple([*alike, *within][:4])
