@@ -6,11 +6,13 @@ net/ipv4/netfilter.c (ip_route_me_harder), net/ipv6/ip6_output.c, net/ipv6/netfi
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
-    AF_INET, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_LOOPBACK, PACKET_OUTGOING,
+    AF_INET, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_LOOPBACK,
 )
-from pktdiag.model.packet import format_address
+from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
@@ -21,9 +23,16 @@ from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
 
+class Client(NamedTuple):
+    """The question's own sender: no socket on the host stands for it, so answers are matched with this."""
+
+    netns: str
+    packet: Packet
+    """As it left the sender, before any NAT."""
+
+
 def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0, any_source: bool = False) -> None:
     """A packet of this namespace's own: route it, choose its source, run OUTPUT, send it."""
-    skb.pkt_type = PACKET_OUTGOING
     decision = route.output(walk, ns, skb.packet, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
     skb.route = decision
     if decision.kind == "error":
@@ -33,6 +42,7 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         return
     if addr.is_any(skb.packet.src):
         skb.packet = skb.packet._replace(src=decision.src)
+    walk.memory.setdefault("client", Client(ns.id, skb.packet))
     out = ns.link(decision.oif)
     if out is None:
         walk.drop(ns, "routing", None, skb, "NOT_SPECIFIED", f"Interface {decision.oif} is gone.", cause="device-gone")

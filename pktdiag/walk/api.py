@@ -1,0 +1,172 @@
+"""The way in: a question and a view of the host become a :class:`Trace`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.model.packet import format_address
+from pktdiag.model.question import Question
+from pktdiag.model.trace import (
+    DELIVERED, DEPENDS, LEFT_HOST, REJECTED, THROUGH_VERDICTS, Drop, Fate, Leg, Outcome, Trace,
+)
+from pktdiag.model.view import HostView, NamespaceView
+from pktdiag.netfilter.context import Skb
+from pktdiag.walk import device, ip_output
+from pktdiag.walk.explore import Chooser, explore
+from pktdiag.walk.state import Answer, LegRecord, Walk
+
+_RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
+_BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
+
+
+class Exchange(NamedTuple):
+    """One replay's result."""
+
+    request: LegRecord
+    reply: LegRecord | None
+    assumptions: tuple[str, ...]
+    answers: tuple[tuple[str, bool], ...]
+
+
+def trace(host: HostView, question: Question) -> Trace:
+    """Walks the question's packet, and the answer's way back. Raises Unreadable only when the starting namespace is gone."""
+    start = host.namespace(int(question.netns[5:-1]))
+    exchanges: list[Exchange] = []
+
+    def run(chooser: Chooser) -> None:
+        walk = Walk(host, question, chooser)
+        request = walk.leg
+        _start(walk, start)
+        reply = _walk_answer(walk) if question.with_reply else None
+        exchanges.append(Exchange(request, reply, tuple(walk.assumptions), tuple(chooser.taken)))
+
+    _, complete = explore(run)
+    gaps = [f"{gap.what}: {gap.why}" for gap in host.gaps()]
+    if not complete:
+        gaps.append(f"more than {len(exchanges)} combinations of conditions; the rest was not followed")
+    request = _leg([(exchange.request, exchange) for exchange in exchanges], complete)
+    replies = [(exchange.reply, exchange) for exchange in exchanges if exchange.reply is not None]
+    reply = _leg(replies, complete) if replies else None
+    verdict = request.verdict
+    if verdict in THROUGH_VERDICTS and reply is not None and reply.verdict not in THROUGH_VERDICTS:
+        verdict = reply.verdict
+    return Trace(verdict, summarise(request, reply), request, reply, (), tuple(gaps))
+
+
+def _start(walk: Walk, ns: NamespaceView) -> None:
+    """The request leg: from the sender's socket, or as a frame from outside."""
+    question = walk.question
+    skb = Skb(question.packet, question.mark)
+    skb.local_df = question.local_df
+    if question.ingress is None:
+        skb.extra["uid"] = question.uid
+        skb.extra["header_included"] = question.header_included
+        walk.guarded(lambda: ip_output.send(walk, ns, skb, oif=question.oif, uid=question.uid, any_source=question.header_included),
+                     ns, None, skb)
+    else:
+        dev = ns.link(question.ingress)
+        if dev is None:
+            walk.unsure(ns, "device-receive", None, skb, f"interface {question.ingress}, which is not there (any more)")
+        else:
+            skb.mark = 0
+            skb.dst_mac = question.dst_mac if question.dst_mac is not None else dev.mac
+            skb.src_mac = question.src_mac if question.src_mac is not None else b"\x02\0\0\0\xff\xfe"
+            walk.guarded(lambda: device.receive(walk, ns, dev, skb), ns, dev, skb)
+    walk.run_backlog()
+
+
+def _walk_answer(walk: Walk) -> LegRecord | None:
+    """The reply leg: the first answer the request caused, walked from where it is made. Answers to answers are not."""
+    answers = walk.leg.answers
+    if not answers:
+        return None
+    answer = answers[0]
+    walk.leg = LegRecord(answer.packet)
+    skb = Skb(answer.packet, answer.mark)
+    skb.extra["answer_to"] = answer.skb
+    skb.extra["answer_kind"] = answer.kind
+    ns = answer.ns
+    walk.guarded(lambda: _send_answer(walk, ns, answer, skb), ns, None, skb)
+    walk.run_backlog()
+    return walk.leg
+
+
+def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> None:
+    if answer.raw_device is not None:
+        skb.src_mac, skb.dst_mac = answer.skb.dst_mac, answer.skb.src_mac
+        device.transmit(walk, ns, answer.raw_device, skb)
+        return
+    ip_output.send(walk, ns, skb, oif=answer.oif, any_source=answer.header_included or answer.kind != "udp-reply")
+
+
+# -- from replays to a leg ------------------------------------------------------------------------------------------------
+def main_fate(record: LegRecord) -> Fate:
+    """Of all copies' ends the one that answers the question: whoever got it, else the most telling loss."""
+    if not record.fates:
+        drop = Drop("", "", "", "", None, (), "the packet vanished without a recorded end (a defect of pktdiag)", None, "unknown")
+        return Fate(DEPENDS, record.last_packet, None, drop, "", "")
+
+    def rank(fate: Fate) -> tuple[int, int]:
+        bystander = fate.drop is not None and fate.drop.cause in _BYSTANDER_CAUSES
+        return (_RANK.get(fate.verdict, 4), int(bystander))
+
+    return min(record.fates, key=rank)
+
+
+def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
+    """Merges the replays of one direction: like outcomes are one, and only unlike ones make it ``depends``."""
+    groups: dict[object, list[tuple[LegRecord, Exchange]]] = {}
+    for record, exchange in records:
+        fate = main_fate(record)
+        drop = fate.drop
+        key = (fate.verdict, fate.packet, fate.receiver, drop and (drop.reason, drop.stage, drop.netns, drop.rule, drop.text),
+               tuple((item.netns, item.device, item.direction, item.packet) for item in record.sightings))
+        groups.setdefault(key, []).append((record, exchange))
+    first, exchange = next(iter(groups.values()))[0]
+    fate = main_fate(first)
+    conditions = _conditions(list(groups.values()))
+    outcomes = tuple(Outcome(conditions[number], main_fate(members[0][0]), tuple(members[0][0].sightings))
+                     for number, members in enumerate(groups.values()))
+    single = len(groups) == 1 and complete
+    if single and fate.verdict != DEPENDS:
+        return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
+                   tuple(first.hits), tuple(first.counters), exchange.assumptions)
+    if single:
+        reason = fate.drop.text if fate.drop else "something that could not be read"
+        outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
+    return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),
+               tuple(first.counters), exchange.assumptions)
+
+
+def _conditions(groups: list[list[tuple[LegRecord, Exchange]]]) -> list[tuple[str, ...]]:
+    """For each group the answers all its replays share and that tell it from the others."""
+    shared = [set.intersection(*(set(exchange.answers) for _, exchange in group)) for group in groups]
+    told = []
+    for number, answers in enumerate(shared):
+        others = [other for position, other in enumerate(shared) if position != number]
+        telling = [item for item in groups[number][0][1].answers if item in answers and not all(item in other for other in others)]
+        told.append(tuple(text if answer else f"not: {text}" for text, answer in dict.fromkeys(telling)))
+    return told
+
+
+def summarise(request: Leg, reply: Leg | None) -> str:
+    """One plain sentence, raw names in it."""
+    if request.verdict == DEPENDS:
+        conditions = [text for outcome in request.outcomes for text in outcome.conditions if not text.startswith("not: ")]
+        return "It depends on whether " + (conditions[0] if conditions else "something that could not be read goes well") + "."
+    if request.drop is not None:
+        drop = request.drop
+        sent = f" and answered with {drop.answer}" if drop.answer else ""
+        verb = "Rejected" if drop.answer else "Dropped"
+        return f"{verb} at {drop.stage}{sent}: {drop.text}"
+    if request.verdict == LEFT_HOST:
+        got = f"It leaves this host through {request.sightings[-1].device}." if request.sightings else "It leaves this host."
+    else:
+        receiver = request.receiver
+        who = "the kernel" if receiver is None or receiver.process == "kernel" else \
+            (receiver.process or "a socket") + (f" in {receiver.container}" if receiver.container else "")
+        got = f"Delivered to {who} at {format_address(request.packet.dst)}."
+    if reply is not None and reply.verdict not in THROUGH_VERDICTS:
+        lost = reply.drop.text if reply.drop is not None else "that depends on a condition"
+        return f"{got} The answer does not get back: {lost}"
+    return got

@@ -1,0 +1,200 @@
+"""ICMP and ICMPv6: what arrives, and the errors and resets that are sent back.
+
+Sources: net/ipv4/icmp.c (icmp_rcv, icmp_echo, __icmp_send), net/ipv4/ping.c, net/ipv6/icmp.c (icmpv6_rcv, icmp6_send),
+net/ipv4/tcp_ipv4.c (tcp_v4_send_reset), net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c.
+Rate limits (net.ipv4.icmp_ratelimit) are taken as not reached.
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link, Socket
+from pktdiag.model.kernel import (
+    AF_INET, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, NFPROTO_BRIDGE, NFPROTO_NETDEV, PACKET_HOST, RT_SCOPE_LINK, TCP_ACK,
+    TCP_RST,
+)
+from pktdiag.model.packet import Packet, format_address
+from pktdiag.model.trace import Receiver
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import HookContext, Skb
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import sockets
+from pktdiag.walk.route import RouteResult
+from pktdiag.walk.state import Answer, Walk
+
+ERRORS4 = frozenset((3, 4, 5, 11, 12))
+_OUT4 = {3: "IcmpOutDestUnreachs", 4: "IcmpOutSrcQuenchs", 5: "IcmpOutRedirects", 11: "IcmpOutTimeExcds", 12: "IcmpOutParmProbs"}
+_OUT6 = {1: "Icmp6OutDestUnreachs", 2: "Icmp6OutPktTooBigs", 3: "Icmp6OutTimeExcds", 4: "Icmp6OutParmProblems"}
+_IN4 = {0: "IcmpInEchoReps", 3: "IcmpInDestUnreachs", 4: "IcmpInSrcQuenchs", 5: "IcmpInRedirects", 8: "IcmpInEchos",
+        11: "IcmpInTimeExcds", 12: "IcmpInParmProbs", 13: "IcmpInTimestamps", 14: "IcmpInTimestampReps",
+        17: "IcmpInAddrMasks", 18: "IcmpInAddrMaskReps"}
+_IN6 = {1: "Icmp6InDestUnreachs", 2: "Icmp6InPktTooBigs", 3: "Icmp6InTimeExcds", 4: "Icmp6InParmProblems", 128: "Icmp6InEchos",
+        129: "Icmp6InEchoReplies"}
+
+# iptables --reject-with / nft reject names
+NAMES4 = {(3, 0): "net-unreachable", (3, 1): "host-unreachable", (3, 2): "proto-unreachable", (3, 3): "port-unreachable",
+          (3, 4): "fragmentation-needed", (3, 9): "net-prohibited", (3, 10): "host-prohibited", (3, 13): "admin-prohibited",
+          (11, 0): "time-exceeded", (11, 1): "reassembly-timeout"}
+NAMES6 = {(1, 0): "no-route", (1, 1): "admin-prohibited", (1, 2): "beyond-scope", (1, 3): "addr-unreachable", (1, 4): "port-unreachable",
+          (1, 5): "policy-fail", (1, 6): "reject-route", (2, 0): "packet-too-big", (3, 0): "time-exceeded", (4, 1): "parameter-problem"}
+
+
+def name_of(packet: Packet) -> str:
+    """``icmp port-unreachable``"""
+    if packet.proto == IPPROTO_ICMPV6:
+        return "icmpv6 " + NAMES6.get((packet.icmp_type, packet.icmp_code), f"type {packet.icmp_type} code {packet.icmp_code}")
+    return "icmp " + NAMES4.get((packet.icmp_type, packet.icmp_code), f"type {packet.icmp_type} code {packet.icmp_code}")
+
+
+def is_error(packet: Packet) -> bool:
+    """Whether it is an ICMP error message (never answered with another one)."""
+    if not packet.is_icmp:
+        return False
+    return packet.icmp_type in ERRORS4 or packet.icmp_type > 18 if packet.proto == IPPROTO_ICMP else packet.icmp_type < 128
+
+
+def _reply_mark(ns: NamespaceView, skb: Skb) -> int:
+    """IP4_REPLY_MARK / IP6_REPLY_MARK"""
+    base = "ipv4" if skb.packet.family == AF_INET else "ipv6"
+    return skb.mark if ns.sysctl(f"net/{base}/fwmark_reflect") == "1" else 0
+
+
+def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev: Link | None, info: int = 0) -> bool:
+    """icmp_send() / icmpv6_send(): queues the error as an :class:`Answer`. False: the kernel keeps silent for such a packet."""
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    if skb.pkt_type != PACKET_HOST and (v4 or type_ != 2):
+        return False
+    decision = skb.route if isinstance(skb.route, RouteResult) else None
+    if v4 and decision is not None and decision.kind in ("broadcast", "multicast"):
+        return False
+    if packet.fragment_offset or is_error(packet):
+        return False
+    if addr.is_multicast(packet.dst) or addr.is_any(packet.src) or addr.is_multicast(packet.src):
+        return False
+    source = bytes(len(packet.dst))
+    if (decision is not None and decision.kind == "local") or (not v4 and addr.is_local(ns, packet.dst)):
+        source = packet.dst
+    elif v4 and dev is not None and skb.iif and ns.sysctl("net/ipv4/icmp_errors_use_inbound_ifaddr") == "1":
+        source = addr.select_address(ns, dev, packet.src, RT_SCOPE_LINK)
+    walk.count(ns, *(("IcmpOutMsgs", _OUT4[type_], f"IcmpMsgOutType{type_}") if v4
+                     else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
+    length = min(576 if v4 else 1280, (28 if v4 else 48) + packet.length)
+    answer = Packet(src=source, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
+                    inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
+                    tcp_flags=0)
+    walk.answer(Answer(ns, answer, "icmp-error", _reply_mark(ns, skb), 0, skb))
+    return True
+
+
+def reset(walk: Walk, ns: NamespaceView, skb: Skb, dev: Link) -> bool:
+    """tcp_v4_send_reset(): never for a reset, and only for packets meant for this host."""
+    packet = skb.packet
+    decision = skb.route if isinstance(skb.route, RouteResult) else None
+    if packet.tcp_flags & TCP_RST or (decision is not None and decision.kind != "local"):
+        return False
+    walk.answer(Answer(ns, _reset_packet(packet), "rst", _reply_mark(ns, skb), 0, skb))
+    return True
+
+
+def _reset_packet(packet: Packet) -> Packet:
+    flags = TCP_RST if packet.tcp_flags & TCP_ACK else TCP_RST | TCP_ACK
+    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, tcp_flags=flags, ttl=64,
+                           length=40 if packet.family == AF_INET else 60, df=True, tcp_options=b"", payload=b"")
+
+
+def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, kind: str, packet: Packet) -> None:
+    """The receiver's own answer. A UDP server on a wildcard address that just calls sendto() lets routing choose the source."""
+    mark = sock.mark if sock is not None else _reply_mark(ns, skb)
+    if kind == "udp-reply" and sock is not None and not any(sock.local):
+        packet = packet._replace(src=bytes(len(packet.src)))
+        walk.assume("the UDP server answers with sendto(), so routing chooses the answer's source address")
+    walk.answer(Answer(ns, packet, kind, mark, sock.ifindex if sock is not None else 0, skb))
+
+
+def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
+    """What a REJECT sends (nf_send_unreach, nf_send_reset and their bridge forms); None where the kernel sends nothing."""
+    skb, packet = ctx.skb, ctx.skb.packet
+    raw = ctx.indev if ctx.pf in (NFPROTO_BRIDGE, NFPROTO_NETDEV) else None
+    if answer == "tcp reset":
+        if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
+            return None
+        walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", _reply_mark(ctx.ns, skb), 0, skb, True, raw))
+        return answer
+    protocol, _, name = answer.partition(" ")
+    table = NAMES4 if protocol == "icmp" else NAMES6
+    aliases = {"prot-unreachable": "proto-unreachable", "adm-prohibited": "admin-prohibited", "address-unreachable": "addr-unreachable"}
+    name = aliases.get(name, name)
+    number = next((key for key, value in table.items() if value == name), None)
+    if number is None or (protocol == "icmp") != (packet.family == AF_INET):
+        return None
+    if raw is not None:
+        if is_error(packet) or packet.fragment_offset:
+            return None
+        v4 = packet.family == AF_INET
+        frame = Packet(src=packet.dst, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=number[0],
+                       icmp_code=number[1], inner=packet._replace(inner=None), length=min(576, 28 + packet.length), df=False, tcp_flags=0)
+        walk.answer(Answer(ctx.ns, frame, "icmp-error", 0, 0, skb, True, raw))
+        return answer
+    return answer if error(walk, ctx.ns, skb, *number, dev=ctx.indev) else None
+
+
+def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    """icmp_rcv() / icmpv6_rcv()"""
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    kind = packet.icmp_type
+    walk.count(ns, "IcmpInMsgs" if v4 else "Icmp6InMsgs", f"{'IcmpMsg' if v4 else 'Icmp6'}InType{kind}")
+    named = (_IN4 if v4 else _IN6).get(kind)
+    if named:
+        walk.count(ns, named)
+    decision = skb.route if isinstance(skb.route, RouteResult) else None
+    group = decision is not None and decision.kind in ("broadcast", "multicast")
+    if kind == (8 if v4 else 128):
+        _echo(walk, ns, dev, skb, group)
+    elif kind == (0 if v4 else 129):
+        _echo_reply(walk, ns, dev, skb)
+    elif v4 and kind > 18:
+        walk.drop(ns, "socket", dev, skb, "UNHANDLED_PROTO", f"ICMP type {kind} is unknown to the kernel.", counters=("IcmpInErrors",),
+                  cause="icmp-unknown-type")
+    else:
+        walk.deliver(ns, dev, skb, Receiver(ns.id, None, "kernel", walk.host.container_of(ns.id), None),
+                     f"The kernel itself takes the {name_of(packet)} message.")
+        if v4 and kind == 13 and not group:
+            walk.count(ns, "IcmpOutMsgs", "IcmpOutTimestampReps", "IcmpMsgOutType14")
+            _echo_answer(walk, ns, skb, 14)
+
+
+def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> None:
+    v4 = skb.packet.family == AF_INET
+    base = "net/ipv4/" if v4 else "net/ipv6/icmp/"
+    ignored = ns.sysctl(base + ("icmp_echo_ignore_all" if v4 else "echo_ignore_all")) == "1"
+    if group and ns.sysctl(base + ("icmp_echo_ignore_broadcasts" if v4 else "echo_ignore_multicast")) == "1":
+        walk.drop(ns, "socket", dev, skb, "INVALID_PROTO" if v4 else "", "Echo requests to broadcast or multicast addresses are ignored "
+                  "(icmp_echo_ignore_broadcasts=1).", counters=("IcmpInErrors",) if v4 else (), cause="echo-ignored")
+        return
+    if ignored:
+        walk.drop(ns, "socket", dev, skb, "", "The kernel is told to ignore echo requests (icmp_echo_ignore_all=1); it is discarded without "
+                  "a drop reason.", cause="echo-ignored")
+        return
+    walk.count(ns, *(("IcmpOutMsgs", "IcmpOutEchoReps", "IcmpMsgOutType0") if v4
+                     else ("Icmp6OutMsgs", "Icmp6OutEchoReplies", "Icmp6OutType129")))
+    walk.deliver(ns, dev, skb, Receiver(ns.id, None, "kernel", walk.host.container_of(ns.id), None),
+                 f"The kernel answers the echo request for {format_address(skb.packet.dst)}.")
+    _echo_answer(walk, ns, skb, 0 if v4 else 129, group)
+
+
+def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool = False) -> None:
+    packet = skb.packet
+    source = bytes(len(packet.dst)) if group else packet.dst
+    reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, icmp_code=0, ttl=64, df=False)
+    walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
+
+
+def _echo_reply(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    """ping_rcv(): a ping socket with this id, or a raw socket that listens; nobody is a drop."""
+    raw = sockets.raw_sockets(ns, skb.packet, dev)
+    if raw:
+        got = sockets.receiver(ns, raw[0], walk.host.container_of(ns.id))
+        walk.deliver(ns, dev, skb, got, f"A raw socket of {got.process or 'some process'} sees the echo reply.")
+        return
+    walk.drop(ns, "socket", dev, skb, "NO_SOCKET", "No ping is waiting for this echo reply.", cause="no-listener")

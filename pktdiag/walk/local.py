@@ -1,0 +1,192 @@
+"""Local delivery: from INPUT to a socket, or to the refusal that is sent back.
+
+Sources: net/ipv4/ip_input.c (ip_protocol_deliver_rcu), net/ipv4/udp.c (__udp4_lib_rcv), net/ipv4/tcp_ipv4.c (tcp_v4_rcv),
+net/ipv4/tcp_input.c (tcp_rcv_state_process), net/ipv4/icmp.c (icmp_rcv, icmp_echo), net/ipv4/ping.c (ping_rcv), and
+their IPv6 twins.
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link, Socket
+from pktdiag.model.kernel import (
+    AF_INET, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, PACKET_HOST, PROTO_NAMES, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_LISTEN,
+    TCP_RST, TCP_SYN,
+)
+from pktdiag.model.packet import Packet, endpoint, format_address
+from pktdiag.model.trace import Receiver
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb, Unknown
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import icmp, sockets
+from pktdiag.walk.route import RouteResult
+from pktdiag.walk.state import Walk
+
+
+def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    """ip_protocol_deliver_rcu() / ip6_protocol_deliver_rcu()"""
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
+    if _for_client(walk, ns, dev, skb):
+        return
+    if packet.proto == IPPROTO_TCP:
+        _tcp(walk, ns, dev, skb)
+    elif packet.proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
+        _udp(walk, ns, dev, skb)
+    elif packet.is_icmp:
+        icmp.receive(walk, ns, dev, skb)
+    else:
+        _other(walk, ns, dev, skb)
+
+
+def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
+    """The answer coming home: the question's own socket does not exist on the host, so the walk plays it."""
+    client = walk.memory.get("client")
+    if client is None or client.netns != ns.id:
+        return False
+    packet = skb.packet
+    own = packet
+    if packet.is_icmp and packet.inner is not None:
+        inner = packet.inner
+        own = packet._replace(proto=inner.proto, src=inner.dst, dst=inner.src, sport=inner.dport, dport=inner.sport,
+                              icmp_id=inner.icmp_id)
+    expected = client.packet
+    if own.proto != expected.proto or own.dst != expected.src:
+        return False
+    if own.has_ports:
+        if own.dport != expected.sport or own.src != expected.dst or own.sport != expected.dport:
+            return False
+    elif own.is_icmp and own.icmp_id != expected.icmp_id:
+        return False
+    elif own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14):
+        return False
+    what = icmp.name_of(packet) if packet.is_icmp and packet.inner is not None else "the answer"
+    port = f":{expected.sport}" if expected.has_ports else ""
+    walk.deliver(ns, dev, skb, Receiver(ns.id, None, "the sender", walk.host.container_of(ns.id), None),
+                 f"The sender's own socket at {format_address(expected.src)}{port} gets {what}.")
+    return True
+
+
+def _choose(walk: Walk, ns: NamespaceView, found: list[Socket]) -> Socket:
+    """One of several equal sockets: a reuseport group's hash, or the order they were bound in, decides."""
+    for sock in found[:-1]:
+        if walk.decide(Unknown(f"of the {len(found)} sockets equally bound to {endpoint(sock.local, sock.lport)} the one with inode "
+                               f"{sock.inode} is chosen"), ("socket", ns.id, sock.inode)):
+            return sock
+    return found[-1]
+
+
+def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    base = "Udp" if v4 else "Udp6"
+    if packet.proto == IPPROTO_UDPLITE:
+        base = "UdpLite" if v4 else "UdpLite6"
+    decision = skb.route if isinstance(skb.route, RouteResult) else None
+    if decision is not None and decision.kind in ("broadcast", "multicast"):
+        _udp_multicast(walk, ns, dev, skb, base)
+        return
+    found = sockets.lookup(ns, packet, dev)
+    if isinstance(skb.tproxy_sock, Socket):
+        found = [skb.tproxy_sock]
+    if not found:
+        sent = icmp.error(walk, ns, skb, 3 if v4 else 1, 3 if v4 else 4, dev=dev)
+        walk.drop(ns, "socket", dev, skb, "NO_SOCKET", f"Nobody listens on {PROTO_NAMES[packet.proto]} port {packet.dport} "
+                  f"at {format_address(packet.dst)} in this namespace.", counters=(base + "NoPorts",), cause="no-listener",
+                  answer=("icmp port-unreachable" if v4 else "icmpv6 port-unreachable") if sent else None)
+        return
+    sock = _choose(walk, ns, found)
+    walk.count(ns, base + "InDatagrams")
+    _delivered(walk, ns, dev, skb, sock)
+    if walk.question.with_reply:
+        icmp.answer_with(walk, ns, skb, sock, "udp-reply", reply_packet(packet))
+
+
+def reply_packet(packet: Packet) -> Packet:
+    """The same packet turned round, as its receiver would answer it."""
+    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, ttl=64, tos=0)
+
+
+def _udp_multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, base: str) -> None:
+    """__udp4_lib_mcast_deliver(): every socket that fits gets a copy; nobody is no error."""
+    packet = skb.packet
+    group = addr.is_multicast(packet.dst)
+    takers = [sock for sock in sockets.candidates(ns, packet.proto, packet.family)
+              if sock.lport == packet.dport and (not any(sock.local) or sock.local == packet.dst)
+              and sock.ifindex in (0, dev.ifindex)
+              and (sock.state != TCP_ESTABLISHED or (sock.remote == packet.src and sock.rport == packet.sport))]
+    if not takers:
+        walk.drop(ns, "socket", dev, skb, "", f"No socket here takes {'multicast' if group else 'broadcast'} to port {packet.dport}; "
+                  "it is discarded without a word.", counters=("UdpIgnoredMulti",) if base == "Udp" else (), cause="no-listener")
+        return
+    walk.count(ns, *([base + "InDatagrams"] * len(takers)))
+    for sock in takers:
+        _delivered(walk, ns, dev, skb, sock)
+
+
+def _delivered(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, sock: Socket) -> None:
+    got = sockets.receiver(ns, sock, walk.host.container_of(ns.id))
+    who = got.process or "a process that could not be named"
+    pid = f" (pid {got.pid})" if got.pid is not None else ""
+    inside = f" in {got.container}" if got.container else ""
+    walk.deliver(ns, dev, skb, got, f"Delivered to {got.socket}: {who}{pid}{inside}.")
+
+
+def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    packet = skb.packet
+    if skb.pkt_type != PACKET_HOST:
+        walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", "TCP ignores broadcast and multicast.", cause="tcp-broadcast")
+        return
+    walk.count(ns, "TcpInSegs")
+    found = [skb.tproxy_sock] if isinstance(skb.tproxy_sock, Socket) else sockets.lookup(ns, packet, dev)
+    if not found:
+        _no_tcp_socket(walk, ns, dev, skb)
+        return
+    sock = _choose(walk, ns, found)
+    if sock.state != TCP_LISTEN:
+        _delivered(walk, ns, dev, skb, sock)
+        return
+    flags = packet.tcp_flags
+    where = sockets.describe(sock)
+    # tcp_rcv_state_process(), case TCP_LISTEN
+    if flags & TCP_RST:
+        walk.drop(ns, "socket", dev, skb, "TCP_RESET", f"A reset for the listening socket {where} means nothing.", cause="tcp-state")
+    elif flags & TCP_ACK:
+        sent = icmp.reset(walk, ns, skb, dev)
+        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS", f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
+                  counters=("TcpOutRsts",) if sent else (), cause="tcp-no-connection", answer="tcp reset" if sent else None)
+    elif not flags & TCP_SYN or flags & TCP_FIN:
+        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS", f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
+    elif sock.wqueue and sock.rqueue > sock.wqueue:
+        walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED",
+                  f"The accept queue of {where} is full ({sock.rqueue} of {sock.wqueue}): the application does not accept fast enough.",
+                  counters=("TcpExtListenOverflows", "TcpExtListenDrops"), cause="listen-overflow")
+    else:
+        _delivered(walk, ns, dev, skb, sock)
+        if walk.question.with_reply:
+            icmp.answer_with(walk, ns, skb, sock, "syn-ack", reply_packet(packet)._replace(
+                tcp_flags=TCP_SYN | TCP_ACK, length=60 if packet.family == AF_INET else 80))
+
+
+def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    packet = skb.packet
+    sent = icmp.reset(walk, ns, skb, dev)
+    walk.drop(ns, "socket", dev, skb, "NO_SOCKET", f"Nobody listens on tcp port {packet.dport} at {format_address(packet.dst)} in this namespace.",
+              counters=("TcpOutRsts",) if sent else (), cause="no-listener", answer="tcp reset" if sent else None)
+
+
+def _other(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    packet = skb.packet
+    v4 = packet.family == AF_INET
+    raw = sockets.raw_sockets(ns, packet, dev)
+    if raw:
+        _delivered(walk, ns, dev, skb, raw[0])
+        return
+    name = PROTO_NAMES.get(packet.proto, f"protocol {packet.proto}")
+    if packet.proto in (2, 4, 41, 47, 50, 51, 103, 108, 115, 132, 33):
+        walk.unsure(ns, "socket", dev, skb, f"what this host's {name} handler does with it")
+        return
+    sent = icmp.error(walk, ns, skb, 3 if v4 else 4, 2 if v4 else 1, dev=dev)
+    walk.drop(ns, "socket", dev, skb, "IP_NOPROTO", f"Nothing here handles {name}.",
+              counters=("IpInUnknownProtos" if v4 else "Ip6InUnknownProtos",), cause="no-protocol",
+              answer=("icmp protocol-unreachable" if v4 else "icmpv6 parameter-problem") if sent else None)

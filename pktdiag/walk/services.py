@@ -1,0 +1,109 @@
+"""What rules may ask of the walk (``netfilter.context.Services``): lookups, NAT bindings, decisions, notes."""
+
+from __future__ import annotations
+
+from pktdiag.conntrack import nat
+from pktdiag.model.host import Socket
+from pktdiag.model.kernel import AF_INET, HOOK_NAMES, NFPROTO_BRIDGE, NFPROTO_NETDEV
+from pktdiag.model.packet import format_address
+from pktdiag.model.trace import Clause, RuleRef
+from pktdiag.model.view import HostView
+from pktdiag.netfilter.context import FibResult, HookContext, HookResult, NatRange, Unknown
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import fib, sockets
+from pktdiag.walk.state import Walk
+
+
+def services_of(walk: Walk) -> WalkServices:
+    """The one services object of a walk."""
+    found = walk.memory.get("services")
+    if not isinstance(found, WalkServices):
+        found = walk.memory["services"] = WalkServices(walk)
+    return found
+
+
+class WalkServices:
+    """Implements ``netfilter.context.Services`` for one replay."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+
+    @property
+    def host(self) -> HostView:
+        return self.walk.host
+
+    def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
+        return self.walk.decide(condition, consistent_key)
+
+    def hit(self, rule: RuleRef) -> None:
+        self.walk.hit(rule)
+
+    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
+        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, packet=ctx.skb.packet)
+
+    def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
+        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, f"Logged ({kind}): {prefix}", rule=rule,
+                       detail={"log": {"kind": kind, "prefix": prefix, "level": level, "flags": flags}}, packet=ctx.skb.packet)
+
+    def fib_lookup(self, ctx: HookContext, dst: bytes, src: bytes | None, *, oif: int = 0, iif: int = 0, mark: int = 0,
+                   tos: int = 0, flags: int = 0) -> FibResult | Unknown:
+        """fib_lookup() as nft fib and xt rpfilter make it: no ports; ``oif`` restricts the answer to that device."""
+        packet = ctx.skb.packet
+        flow = fib.Flow(AF_INET if len(dst) == 4 else 10, dst, src, iif or fib.LOOPBACK_IFINDEX, oif, mark, tos, packet.proto, 0, 0, 0)
+        match = fib.lookup(self.walk, ctx.ns, flow)
+        if not match.ok:
+            return FibResult(match.type if match.route is not None else 7, None, None)
+        hop = match.nexthop
+        return FibResult(match.type, hop.ifindex if hop else None, hop.gateway if hop else None)
+
+    def address_type(self, ctx: HookContext, address: bytes, ifindex: int = 0) -> int | Unknown:
+        return addr.address_type(ctx.ns, address, ifindex)
+
+    def socket_lookup(self, ctx: HookContext) -> Socket | None | Unknown:
+        """nf_sk_lookup_slow_v4() / v6: for an ICMP error the socket of the packet it quotes."""
+        packet = ctx.skb.packet
+        if packet.is_icmp:
+            if packet.inner is None:
+                return None
+            inner = packet.inner
+            packet = inner._replace(src=inner.dst, dst=inner.src, sport=inner.dport, dport=inner.sport)
+        if not packet.has_ports or ctx.indev is None:
+            return None
+        found = sockets.lookup(ctx.ns, packet, ctx.indev)
+        return found[0] if found else None
+
+    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | None | Unknown:
+        """nf_tproxy_get_sock_v4(): an established socket of the flow first, else a transparent listener at ADDR:PORT."""
+        if ctx.indev is None:
+            return None
+        packet = ctx.skb.packet
+        found = sockets.lookup(ctx.ns, packet, ctx.indev)
+        if found and found[0].state == 1:
+            return found[0]
+        aimed = packet._replace(dst=addr if any(addr) else packet.dst, dport=port or packet.dport)
+        found = sockets.lookup(ctx.ns, aimed, ctx.indev)
+        return found[0] if found else None
+
+    def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
+        return nat.setup(self.walk, ctx, range_, source)
+
+    def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:
+        return nat.masquerade(self.walk, ctx, range_)
+
+    def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult:
+        return nat.redirect(self.walk, ctx, range_)
+
+    def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
+        """nf_dup_ipv4(): the copy is sent to the gateway by this namespace; its own way is not part of the answer."""
+        where = format_address(gateway) if gateway else f"interface {oif}"
+        self.note(ctx, f"A copy of the packet is sent to {where}; the copy is not followed.")
+
+
+def stage_of(ctx: HookContext) -> str:
+    """The stage name of a hook."""
+    name = HOOK_NAMES[ctx.hook] if ctx.hook < len(HOOK_NAMES) else "prerouting"
+    if ctx.pf == NFPROTO_BRIDGE:
+        return f"bridge-{name}"
+    if ctx.pf == NFPROTO_NETDEV:
+        return "netfilter-egress" if ctx.hook == 1 else "netfilter-ingress"
+    return name

@@ -1,0 +1,109 @@
+"""Which socket gets a packet.
+
+Sources: net/ipv4/udp.c (__udp4_lib_lookup, compute_score), net/ipv4/inet_hashtables.c (__inet_lookup_established,
+inet_lhash2_lookup, compute_score), net/ipv6/udp.c, net/ipv6/inet6_hashtables.c, net/ipv4/raw.c (raw_v4_match).
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link, Process, Socket
+from pktdiag.model.kernel import (
+    AF_INET, AF_INET6, IPPROTO_TCP, PROTO_NAMES, TCP_ESTABLISHED, TCP_LISTEN,
+)
+from pktdiag.model.packet import Packet, endpoint
+from pktdiag.model.trace import Receiver
+from pktdiag.model.view import NamespaceView
+
+V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def _plain(address: bytes) -> bytes:
+    """An IPv4-mapped address of a dual-stack socket, as IPv4."""
+    return address[12:] if len(address) == 16 and address[:12] == V4_MAPPED else address
+
+
+def candidates(ns: NamespaceView, proto: int, family: int) -> list[Socket]:
+    """Sockets that can take packets of ``family``: its own, and for IPv4 the dual-stack IPv6 ones."""
+    found = list(ns.sockets(proto, family))
+    if family == AF_INET:
+        found += [sock for sock in ns.sockets(proto, AF_INET6)
+                  if not sock.v6only and (not any(sock.local) or sock.local[:12] == V4_MAPPED)]
+    return found
+
+
+def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
+    """The socket the kernel would pick for a TCP, UDP or UDP-Lite packet; several only where a reuseport group's hash (or the
+    order of binding) decides among equals; empty when nobody takes it."""
+    found = candidates(ns, packet.proto, packet.family)
+    if packet.proto == IPPROTO_TCP:
+        exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7) and _connected(sock, packet, dev)]
+        if exact:
+            return exact[:1]
+        found = [sock for sock in found if sock.state == TCP_LISTEN]
+    scored = [(score, sock) for sock in found if (score := _score(sock, packet, dev)) is not None]
+    if not scored:
+        return []
+    # Sockets bound to the address are looked up before the wildcard ones, whatever their score.
+    best = max(score for score, _ in scored)
+    return [sock for score, sock in scored if score == best]
+
+
+def _connected(sock: Socket, packet: Packet, dev: Link) -> bool:
+    return (_plain(sock.local) == packet.dst and sock.lport == packet.dport and _plain(sock.remote) == packet.src
+            and sock.rport == packet.sport and sock.ifindex in (0, dev.ifindex))
+
+
+def _score(sock: Socket, packet: Packet, dev: Link) -> tuple[int, int] | None:
+    """compute_score(), with (bound to the address, score): None when the socket does not match at all."""
+    if sock.lport != packet.dport:
+        return None
+    local = _plain(sock.local)
+    bound = any(local)
+    if bound and local != packet.dst:
+        return None
+    if sock.ifindex and sock.ifindex != dev.ifindex:
+        return None
+    score = 1 if sock.family == packet.family else 0
+    if packet.proto != IPPROTO_TCP and sock.state == TCP_ESTABLISHED:
+        remote = _plain(sock.remote)
+        if (any(remote) and remote != packet.src) or (sock.rport and sock.rport != packet.sport):
+            return None
+        score += 8
+    if sock.ifindex:
+        score += 4
+    return int(bound), score
+
+
+def raw_sockets(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
+    """Raw sockets that get a copy: sock_diag reports their protocol as the local port."""
+    found = []
+    for sock in ns.sockets(255, packet.family):
+        if sock.lport != packet.proto and sock.proto != packet.proto:
+            continue
+        if any(sock.local) and sock.local != packet.dst:
+            continue
+        if any(sock.remote) and sock.remote != packet.src:
+            continue
+        if sock.ifindex in (0, dev.ifindex):
+            found.append(sock)
+    return found
+
+
+def describe(sock: Socket) -> str:
+    """``udp 0.0.0.0:8000``"""
+    name = PROTO_NAMES.get(sock.proto, str(sock.proto))
+    text = f"{name} {endpoint(sock.local, sock.lport)}"
+    if sock.rport:
+        text += f" from {endpoint(sock.remote, sock.rport)}"
+    return text
+
+
+def receiver(ns: NamespaceView, sock: Socket, container: str | None) -> Receiver:
+    """Names the owner of a socket."""
+    owners: list[Process] = list(ns.socket_processes(sock))
+    if not owners:
+        return Receiver(ns.id, None, None, container, describe(sock))
+    first = min(owners, key=lambda process: process.pid)
+    return Receiver(ns.id, first.pid, first.name, first.container or container, describe(sock))
+
+
