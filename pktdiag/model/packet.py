@@ -10,7 +10,13 @@ from _socket import inet_ntop, inet_pton  # the C module: importing `socket` cos
 from typing import NamedTuple
 
 from pktdiag.model.kernel import (
-    AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6, PORT_PROTOS, PROTO_NAMES, TCP_SYN,
+    AF_INET,
+    AF_INET6,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    PORT_PROTOS,
+    PROTO_NAMES,
+    TCP_SYN,
 )
 
 Address = bytes

@@ -13,8 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pktdiag.model.host import (
-    BridgeVlan, ConntrackEntry, ConntrackTuple, FdbEntry, Gap, InterfaceAddress, Link, Neighbour, Process, Route,
-    RouteRule, Socket,
+    BridgeVlan,
+    ConntrackEntry,
+    ConntrackTuple,
+    FdbEntry,
+    Gap,
+    InterfaceAddress,
+    Link,
+    Neighbour,
+    Process,
+    Route,
+    RouteRule,
+    Socket,
 )
 
 

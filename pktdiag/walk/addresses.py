@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from pktdiag.model.host import InterfaceAddress, Link
 from pktdiag.model.kernel import (
-    AF_INET, AF_INET6, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_TABLE_LOCAL, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST,
+    AF_INET,
+    AF_INET6,
+    RT_SCOPE_HOST,
+    RT_SCOPE_LINK,
+    RT_TABLE_LOCAL,
+    RTN_BROADCAST,
+    RTN_LOCAL,
+    RTN_MULTICAST,
     RTN_UNICAST,
 )
 from pktdiag.model.packet import in_prefix

@@ -7,7 +7,16 @@ from typing import NamedTuple
 from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
 from pktdiag.model.trace import (
-    DELIVERED, DEPENDS, LEFT_HOST, REJECTED, THROUGH_VERDICTS, Drop, Fate, Leg, Outcome, Trace,
+    DELIVERED,
+    DEPENDS,
+    LEFT_HOST,
+    REJECTED,
+    THROUGH_VERDICTS,
+    Drop,
+    Fate,
+    Leg,
+    Outcome,
+    Trace,
 )
 from pktdiag.model.view import HostView, NamespaceView
 from pktdiag.netfilter.context import Skb

@@ -12,8 +12,18 @@ from typing import NamedTuple
 
 from pktdiag.model.host import NextHop, Route, RouteRule
 from pktdiag.model.kernel import (
-    AF_INET, AF_INET6, NUD_FAILED, ROUTE_TYPE_NAMES, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_BLACKHOLE, RTN_PROHIBIT,
-    RTN_THROW, RTN_UNREACHABLE, RTNH_F_DEAD, RTNH_F_LINKDOWN,
+    AF_INET,
+    AF_INET6,
+    NUD_FAILED,
+    ROUTE_TYPE_NAMES,
+    RT_TABLE_LOCAL,
+    RT_TABLE_MAIN,
+    RTN_BLACKHOLE,
+    RTN_PROHIBIT,
+    RTN_THROW,
+    RTN_UNREACHABLE,
+    RTNH_F_DEAD,
+    RTNH_F_LINKDOWN,
 )
 from pktdiag.model.packet import format_address, in_prefix
 from pktdiag.model.view import NamespaceView

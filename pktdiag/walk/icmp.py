@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link, Socket
 from pktdiag.model.kernel import (
-    AF_INET, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, NFPROTO_BRIDGE, NFPROTO_NETDEV, PACKET_HOST, RT_SCOPE_LINK, TCP_ACK,
+    AF_INET,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    IPPROTO_TCP,
+    NFPROTO_BRIDGE,
+    NFPROTO_NETDEV,
+    PACKET_HOST,
+    RT_SCOPE_LINK,
+    TCP_ACK,
     TCP_RST,
 )
 from pktdiag.model.packet import Packet, format_address

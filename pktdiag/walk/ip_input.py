@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
-    AF_INET, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_BROADCAST, PACKET_LOOPBACK,
-    PACKET_MULTICAST, PACKET_OTHERHOST,
+    AF_INET,
+    NF_INET_LOCAL_IN,
+    NF_INET_PRE_ROUTING,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
+    PACKET_BROADCAST,
+    PACKET_LOOPBACK,
+    PACKET_MULTICAST,
+    PACKET_OTHERHOST,
 )
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb

@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
-    AF_INET, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_LOOPBACK,
+    AF_INET,
+    NF_INET_LOCAL_OUT,
+    NF_INET_POST_ROUTING,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
+    PACKET_LOOPBACK,
 )
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.view import NamespaceView

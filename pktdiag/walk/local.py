@@ -9,8 +9,18 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link, Socket
 from pktdiag.model.kernel import (
-    AF_INET, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, PACKET_HOST, PROTO_NAMES, TCP_ACK, TCP_ESTABLISHED, TCP_FIN, TCP_LISTEN,
-    TCP_RST, TCP_SYN,
+    AF_INET,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+    PACKET_HOST,
+    PROTO_NAMES,
+    TCP_ACK,
+    TCP_ESTABLISHED,
+    TCP_FIN,
+    TCP_LISTEN,
+    TCP_RST,
+    TCP_SYN,
 )
 from pktdiag.model.packet import Packet, endpoint, format_address
 from pktdiag.model.trace import Receiver
@@ -56,9 +66,7 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     if own.has_ports:
         if own.dport != expected.sport or own.src != expected.dst or own.sport != expected.dport:
             return False
-    elif own.is_icmp and own.icmp_id != expected.icmp_id:
-        return False
-    elif own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14):
+    elif (own.is_icmp and own.icmp_id != expected.icmp_id) or (own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14)):
         return False
     what = icmp.name_of(packet) if packet.is_icmp and packet.inner is not None else "the answer"
     port = f":{expected.sport}" if expected.has_ports else ""

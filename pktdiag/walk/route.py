@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
-    AF_INET, AF_INET6, IFF_LOOPBACK, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST,
+    AF_INET,
+    AF_INET6,
+    IFF_LOOPBACK,
+    RT_SCOPE_LINK,
+    RT_SCOPE_UNIVERSE,
+    RTN_BROADCAST,
+    RTN_LOCAL,
+    RTN_MULTICAST,
     RTN_UNICAST,
 )
 from pktdiag.model.packet import Packet, format_address

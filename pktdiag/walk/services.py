@@ -59,7 +59,7 @@ class WalkServices:
     def address_type(self, ctx: HookContext, address: bytes, ifindex: int = 0) -> int | Unknown:
         return addr.address_type(ctx.ns, address, ifindex)
 
-    def socket_lookup(self, ctx: HookContext) -> Socket | None | Unknown:
+    def socket_lookup(self, ctx: HookContext) -> Socket | Unknown | None:
         """nf_sk_lookup_slow_v4() / v6: for an ICMP error the socket of the packet it quotes."""
         packet = ctx.skb.packet
         if packet.is_icmp:
@@ -72,7 +72,7 @@ class WalkServices:
         found = sockets.lookup(ctx.ns, packet, ctx.indev)
         return found[0] if found else None
 
-    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | None | Unknown:
+    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | Unknown | None:
         """nf_tproxy_get_sock_v4(): an established socket of the flow first, else a transparent listener at ADDR:PORT."""
         if ctx.indev is None:
             return None

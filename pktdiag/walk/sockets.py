@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link, Process, Socket
 from pktdiag.model.kernel import (
-    AF_INET, AF_INET6, IPPROTO_TCP, PROTO_NAMES, TCP_ESTABLISHED, TCP_LISTEN,
+    AF_INET,
+    AF_INET6,
+    IPPROTO_TCP,
+    PROTO_NAMES,
+    TCP_ESTABLISHED,
+    TCP_LISTEN,
 )
 from pktdiag.model.packet import Packet, endpoint
 from pktdiag.model.trace import Receiver

@@ -14,7 +14,18 @@ from pktdiag.model.host import Link
 from pktdiag.model.packet import Packet
 from pktdiag.model.question import Question
 from pktdiag.model.trace import (
-    DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED, Clause, Drop, Fate, Receiver, RuleRef, Sighting, Step,
+    DELIVERED,
+    DEPENDS,
+    DROPPED,
+    LEFT_HOST,
+    REJECTED,
+    Clause,
+    Drop,
+    Fate,
+    Receiver,
+    RuleRef,
+    Sighting,
+    Step,
 )
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb, Unknown
@@ -45,7 +56,7 @@ class Answer(NamedTuple):
 class LegRecord:
     """What one direction of the exchange leaves behind, while it is being walked."""
 
-    __slots__ = ("steps", "sightings", "fates", "hits", "counters", "answers", "last_packet")
+    __slots__ = ("answers", "counters", "fates", "hits", "last_packet", "sightings", "steps")
 
     def __init__(self, packet: Packet) -> None:
         self.steps: list[Step] = []
