@@ -76,7 +76,7 @@ class Packet(NamedTuple):
     icmp_code: int = 0
     icmp_id: int = 0
     """ICMP/ICMPv6 type, code and echo identifier; meaningless for other protocols."""
-    inner: Packet | None = None  # type: ignore[misc]  # recursive NamedTuple
+    inner: Packet | None = None
     """For an ICMP error: the packet it quotes, as quoted."""
     payload: bytes = b""
     """Transport payload where known (may be shorter than ``length`` implies)."""

@@ -28,7 +28,7 @@ class RuleRef(NamedTuple):
     chain: str
     handle: int | None
     """nft rule handle; None for a policy or a legacy rule."""
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls on a record
     """1-based position in the chain, as ``iptables -L --line-numbers`` counts; 0 for the chain's policy."""
     text: str
     """The rule as its own tool prints it (``nft list`` body, or ``-A FORWARD -i eth0 -j DROP``)."""

@@ -155,7 +155,8 @@ class NatRange(NamedTuple):
 class Services(Protocol):
     """What rules may ask of the rest of the walk (implemented by ``walk.services``)."""
 
-    host: HostView
+    @property
+    def host(self) -> HostView: ...
 
     @property
     def conns(self) -> dict[object, object]:

@@ -91,6 +91,7 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
         return None
     answer = answers[0]
     walk.leg = LegRecord(answer.packet)
+    walk.memory["replying"] = True
     skb = Skb(answer.packet, answer.mark)
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind

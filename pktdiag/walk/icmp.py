@@ -140,7 +140,8 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
             return None
         v4 = packet.family == AF_INET
         frame = Packet(src=packet.dst, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=number[0],
-                       icmp_code=number[1], inner=packet._replace(inner=None), length=min(576, 28 + packet.length), df=False, tcp_flags=0)
+                       icmp_code=number[1], inner=packet._replace(inner=None), length=min(576, 28 + packet.length), df=False,
+                       tcp_flags=0)
         walk.answer(Answer(ctx.ns, frame, "icmp-error", 0, 0, skb, True, raw))
         return answer
     return answer if error(walk, ctx.ns, skb, *number, dev=ctx.indev) else None

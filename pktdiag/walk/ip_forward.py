@@ -49,7 +49,8 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
     walk.count(ns, "IpForwDatagrams")
     if packet.length > mtu and packet.df and not skb.local_df:
         sent = icmp.error(walk, ns, skb, 3, 4, dev=dev, info=mtu)
-        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes with don't-fragment do not fit the MTU {mtu} of {out.name}.",
+        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG",
+                  f"{packet.length} bytes with don't-fragment do not fit the MTU {mtu} of {out.name}.",
                   counters=("IpFragFails",), cause="mtu-exceeded", answer="icmp fragmentation-needed" if sent else None)
         return False
     return True

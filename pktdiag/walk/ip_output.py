@@ -131,7 +131,8 @@ def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, mtu: int, forwarde
     v4 = packet.family == AF_INET
     if (packet.df or not v4) and not skb.local_df and (forwarded or skb.extra.get("header_included")):
         sent = icmp.error(walk, ns, skb, 3 if v4 else 2, 4 if v4 else 0, dev=out, info=mtu)
-        walk.drop(ns, "fragment", out, skb, "PKT_TOO_BIG", f"{packet.length} bytes may not be fragmented and do not fit the MTU {mtu} of {out.name}.",
+        walk.drop(ns, "fragment", out, skb, "PKT_TOO_BIG",
+                  f"{packet.length} bytes may not be fragmented and do not fit the MTU {mtu} of {out.name}.",
                   counters=("IpFragFails" if v4 else "Ip6FragFails",), cause="mtu-exceeded",
                   answer=("icmp fragmentation-needed" if v4 else "icmpv6 packet-too-big") if sent else None)
         return False

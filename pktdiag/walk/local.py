@@ -66,7 +66,8 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     if own.has_ports:
         if own.dport != expected.sport or own.src != expected.dst or own.sport != expected.dport:
             return False
-    elif (own.is_icmp and own.icmp_id != expected.icmp_id) or (own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14)):
+    elif (own.is_icmp and own.icmp_id != expected.icmp_id) \
+            or (own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14)):
         return False
     what = icmp.name_of(packet) if packet.is_icmp and packet.inner is not None else "the answer"
     port = f":{expected.sport}" if expected.has_ports else ""
@@ -161,10 +162,12 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         walk.drop(ns, "socket", dev, skb, "TCP_RESET", f"A reset for the listening socket {where} means nothing.", cause="tcp-state")
     elif flags & TCP_ACK:
         sent = icmp.reset(walk, ns, skb, dev)
-        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS", f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
+        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
+                  f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
                   counters=("TcpOutRsts",) if sent else (), cause="tcp-no-connection", answer="tcp reset" if sent else None)
     elif not flags & TCP_SYN or flags & TCP_FIN:
-        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS", f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
+        walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
+                  f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
     elif sock.wqueue and sock.rqueue > sock.wqueue:
         walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED",
                   f"The accept queue of {where} is full ({sock.rqueue} of {sock.wqueue}): the application does not accept fast enough.",
@@ -179,7 +182,8 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
     sent = icmp.reset(walk, ns, skb, dev)
-    walk.drop(ns, "socket", dev, skb, "NO_SOCKET", f"Nobody listens on tcp port {packet.dport} at {format_address(packet.dst)} in this namespace.",
+    walk.drop(ns, "socket", dev, skb, "NO_SOCKET",
+              f"Nobody listens on tcp port {packet.dport} at {format_address(packet.dst)} in this namespace.",
               counters=("TcpOutRsts",) if sent else (), cause="no-listener", answer="tcp reset" if sent else None)
 
 

@@ -192,7 +192,8 @@ def input_(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) 
         wrong = validate_source(walk, ns, dev, packet, mark, oif=0)
         if wrong is not None:
             return wrong
-        return RouteResult("local", None, dev.ifindex, None, b"", None, match, text=f"{format_address(dst)} is this namespace's own address")
+        return RouteResult("local", None, dev.ifindex, None, b"", None, match,
+                           text=f"{format_address(dst)} is this namespace's own address")
     if not forwarding:
         return _unreachable(ns, dev, dst, "EHOSTUNREACH", match, False)
     if match.type not in (RTN_UNICAST, RTN_BROADCAST):
@@ -366,7 +367,8 @@ def _input6(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int)
         reason = "IP_INNOROUTES"
         return _error(match.error or "ENETUNREACH", reason, _failed_text(match, dst), match)
     if match.type in (RTN_LOCAL, 4):
-        return RouteResult("local", None, dev.ifindex, None, b"", None, match, text=f"{format_address(dst)} is this namespace's own address")
+        return RouteResult("local", None, dev.ifindex, None, b"", None, match,
+                           text=f"{format_address(dst)} is this namespace's own address")
     hop = match.nexthop
     out = ns.link(hop.ifindex) if hop and hop.ifindex else None
     if hop is None or out is None:

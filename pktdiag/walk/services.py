@@ -32,6 +32,14 @@ class WalkServices:
     def host(self) -> HostView:
         return self.walk.host
 
+    @property
+    def conns(self) -> dict[object, object]:
+        return self.walk.conns
+
+    @property
+    def forced_state(self) -> str | None:
+        return self.walk.question.state if not self.walk.memory.get("replying") else None
+
     def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
         return self.walk.decide(condition, consistent_key)
 
