@@ -110,3 +110,15 @@ def endpoint(address: Address, port: int) -> str:
     """``192.0.2.1:80`` or ``[2001:db8::1]:80``."""
     text = format_address(address)
     return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+
+
+class Arp(NamedTuple):
+    """The ARP payload of a frame (struct arphdr plus addresses, Ethernet and IPv4 only): ``Skb.arp``."""
+
+    op: int
+    """ARPOP_*: 1 request, 2 reply."""
+    sender_mac: bytes
+    sender: Address
+    target_mac: bytes
+    """Zeroes in a request."""
+    target: Address
