@@ -141,6 +141,8 @@ class Leg(NamedTuple):
     """(netns, nstat name) for every SNMP/TcpExt counter the packet moves on its way, in order, repeated if moved twice."""
     assumptions: tuple[str, ...]
     """What the question left open and the walk had to assume, each with the flag that settles it."""
+    mark: int = 0
+    """skb mark of the packet as it ends up."""
 
 
 class Fix(NamedTuple):
