@@ -1,0 +1,135 @@
+"""A view on top of another view, with changes in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pktdiag.explain.whatif import nft_rule, xt_rule
+from pktdiag.explain.whatif.changes import (
+    AddNatChain, AddRoute, Change, ChangeLink, InsertLegacyRule, InsertNftRule, SetSysctl,
+)
+from pktdiag.model.host import Gap, Link, Process, Route
+from pktdiag.model.view import HostView, NamespaceView
+
+
+class OverlayNamespace:
+    """One namespace with the changes that concern it; everything else is asked of the namespace below."""
+
+    def __init__(self, base: NamespaceView, changes: Sequence[Change], host: OverlayHost) -> None:
+        self._base = base
+        self._host = host
+        self._changes = [change for change in changes if change.netns == base.id]
+        self._links: Mapping[int, Link] | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._base, name)
+
+    def peer_namespace(self, nsid: int) -> NamespaceView | None:
+        below = self._base.peer_namespace(nsid)
+        return self._host.wrap(below) if below is not None else None
+
+    # -- links and routes --------------------------------------------------------------------------------------------
+    def _changed(self, link: Link) -> Link:
+        for change in self._changes:
+            if isinstance(change, ChangeLink) and change.ifindex == link.ifindex:
+                fields = dict(change.fields)
+                port = fields.pop("port", None)
+                link = link._replace(**fields)  # type: ignore[arg-type]
+                if isinstance(port, dict):
+                    link = link._replace(port={**link.port, **port})
+        return link
+
+    def links(self) -> Mapping[int, Link]:
+        if self._links is None:
+            self._links = {index: self._changed(link) for index, link in self._base.links().items()}
+        return self._links
+
+    def link(self, ifindex: int) -> Link | None:
+        link = self._base.link(ifindex)
+        return self._changed(link) if link is not None else None
+
+    def link_named(self, name: str) -> Link | None:
+        link = self._base.link_named(name)
+        return self._changed(link) if link is not None else None
+
+    def routes(self, family: int, table: int) -> Sequence[Route]:
+        added = [change.route for change in self._changes
+                 if isinstance(change, AddRoute) and change.family == family and change.route.table == table]
+        return [*added, *self._base.routes(family, table)]
+
+    def sysctl(self, path: str) -> str | None:
+        for change in self._changes:
+            if isinstance(change, SetSysctl) and change.path == path:
+                return change.value
+        return self._base.sysctl(path)
+
+    # -- nf_tables ----------------------------------------------------------------------------------------------------
+    def _nat_chains(self, family: int | None = None) -> list[AddNatChain]:
+        return [change for change in self._changes
+                if isinstance(change, AddNatChain) and (family is None or change.family == family)]
+
+    def nft_generation(self) -> int | None:
+        below = self._base.nft_generation()
+        return below if below is not None or not self._nat_chains() else 1
+
+    def nft_tables(self) -> Sequence[bytes]:
+        families = dict.fromkeys(change.family for change in self._nat_chains())
+        return [*self._base.nft_tables(), *(nft_rule.table(family) for family in families)]
+
+    def nft_chains(self, family: int) -> Sequence[bytes]:
+        added = [nft_rule.nat_chain(family, change.hook, change.priority) for change in self._nat_chains(family)]
+        return [*self._base.nft_chains(family), *added]
+
+    def nft_rules(self, family: int, table: str, chain: str) -> Sequence[bytes]:
+        if table == nft_rule.TABLE_NAME:
+            return [payload for change in self._nat_chains(family) if nft_rule.chain_name(change.hook) == chain
+                    for payload in change.payloads]
+        rules = list(self._base.nft_rules(family, table, chain))
+        for change in self._changes:
+            if isinstance(change, InsertNftRule) and (change.family, change.table, change.chain) == (family, table, chain):
+                rules.insert(change.position, change.payload)
+        return rules
+
+    # -- legacy ---------------------------------------------------------------------------------------------------------
+    def xt_table(self, family: int, table: str) -> tuple[bytes, bytes]:
+        info, entries = self._base.xt_table(family, table)
+        for change in self._changes:
+            if isinstance(change, InsertLegacyRule) and (change.family, change.table) == (family, table):
+                info, entries = xt_rule.insert(info, entries, change.chain, change.entry, family)
+        return info, entries
+
+
+class OverlayHost:
+    """The whole host with changes in place."""
+
+    def __init__(self, base: HostView, changes: Sequence[Change]) -> None:
+        self._base = base
+        self._changes = tuple(changes)
+        self._wrapped: dict[str, NamespaceView] = {}
+
+    def wrap(self, below: NamespaceView) -> NamespaceView:
+        found = self._wrapped.get(below.id)
+        if found is None:
+            found = self._wrapped[below.id] = OverlayNamespace(below, self._changes, self)  # type: ignore[assignment]
+        return found
+
+    def current_namespace(self) -> NamespaceView:
+        return self.wrap(self._base.current_namespace())
+
+    def namespace(self, inode: int) -> NamespaceView:
+        return self.wrap(self._base.namespace(inode))
+
+    def namespaces(self) -> Iterable[NamespaceView]:
+        return [self.wrap(below) for below in self._base.namespaces()]
+
+    def container_of(self, netns: str) -> str | None:
+        return self._base.container_of(netns)
+
+    def processes_in(self, netns: str) -> Sequence[Process]:
+        return self._base.processes_in(netns)
+
+    def gaps(self) -> Sequence[Gap]:
+        return self._base.gaps()
+
+    def now(self) -> float:
+        return self._base.now()
