@@ -1,0 +1,61 @@
+"""The connection table: what this walk made or changed, and behind it the kernel's.
+
+A walk's own connections live in ``services.conns`` under ``("conn", namespace id, zone, tuple)``, so that the reply leg
+and every namespace on the way find them. Connections read from the kernel are put there too once met, since the walk
+moves their state on.
+"""
+
+from __future__ import annotations
+
+from pktdiag.conntrack.status import IPS_CONFIRMED, IPS_DYING
+from pktdiag.model.host import ConntrackTuple
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Conn
+
+_NOT_THERE = "not there"
+
+
+def find(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
+    """nf_conntrack_find_get() (net/netfilter/nf_conntrack_core.c): the connection one of whose directions is ``tuple_``
+    and whether that is its reply direction. Raises Unreadable when the kernel's table could not be asked."""
+    key = ("conn", ns.id, zone, tuple_)
+    known = conns.get(key)
+    if known is None:
+        known = _ask(conns, ns, zone, tuple_) or _NOT_THERE
+        conns[key] = known
+    if not isinstance(known, Conn) or known.status & IPS_DYING:
+        return None
+    return known, known.orig != tuple_
+
+
+def _ask(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: ConntrackTuple) -> Conn | None:
+    entry = ns.conntrack_get(tuple_, False, zone) or ns.conntrack_get(tuple_, True, zone)
+    if entry is None:
+        return None
+    met = conns.get(("conn", ns.id, zone, entry.orig))
+    if isinstance(met, Conn):
+        # The walk met it before in its other direction, or killed it: its memory is newer than the kernel's.
+        return met
+    conn = Conn(entry.orig, entry.reply, ns.id, entry)
+    for direction in (entry.orig, entry.reply):
+        conns.setdefault(("conn", ns.id, zone, direction), conn)
+    return conn
+
+
+def insert(conns: dict[object, object], conn: Conn) -> None:
+    """__nf_conntrack_hash_insert(): from now on found in both directions."""
+    conn.confirmed = True
+    conn.status |= IPS_CONFIRMED
+    for direction in (conn.orig, conn.reply):
+        conns[("conn", conn.netns, conn.zone, direction)] = conn
+
+
+def kill(conn: Conn) -> None:
+    """nf_ct_kill(): later lookups do not find it any more."""
+    conn.status |= IPS_DYING
+
+
+def taken(conns: dict[object, object], ns: NamespaceView, tuple_: ConntrackTuple, ignored: Conn) -> bool:
+    """nf_conntrack_tuple_taken(): another connection answers to ``tuple_``; the same flow seen twice does not count."""
+    found = find(conns, ns, ignored.zone, tuple_)
+    return found is not None and found[0] is not ignored and found[0].orig != ignored.orig
