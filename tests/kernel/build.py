@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 from .host import Host, Item, namespaces, of, restore_text, restore_tool
@@ -14,11 +16,13 @@ QUIET_SYSCTLS = {
     # No traffic but ours: no DAD, RS or MLD; a neighbour that does not answer is known to be absent within 60 ms.
     "net/ipv6/conf/default/accept_dad": "0", "net/ipv6/conf/all/accept_dad": "0",
     "net/ipv6/conf/default/router_solicitations": "0", "net/ipv6/conf/default/addr_gen_mode": "1",
+    "net/ipv4/tcp_synack_retries": "0",
     # Error messages are what is being looked at: not limited.
     "net/ipv4/icmp_ratelimit": "0", "net/ipv6/icmp/ratelimit": "0", "net/ipv4/icmp_ratemask": "0",
 }
 # Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
 QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
+_ENV = {**os.environ, "XTABLES_LOCKFILE": "/run/netns/.xtlock"}
 
 
 class BuildError(Exception):
@@ -40,6 +44,7 @@ class Built:
         self.namespaces: dict[str, Netns] = {}
         self.listeners: list[Listener] = []
         self.failed: list[str] = []
+        self.refused: list[str] = []
         try:
             for name in namespaces(host):
                 self.namespaces[name] = Netns(name, home)
@@ -88,12 +93,30 @@ class Built:
             self._run(["ipset", "restore"], "\n".join(lines) + "\n")
         rules = of(self.host, "xt", ns)
         for tool in dict.fromkeys(item["tool"] for item in rules):
-            self._run([restore_tool(tool)], restore_text([item for item in rules if item["tool"] == tool]))
-        if lines := [item["line"] for item in of(self.host, "nft", ns)]:
-            self._run(["nft", "-f", "-"], "\n".join(lines) + "\n")
+            self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)
+        self._load(of(self.host, "nft", ns), ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
+
+    def _load(self, items: list[Item], argv: list[str], render: Callable[[list[Item]], str]) -> None:
+        """Loads rules in one transaction. The generator proposes, the tool disposes: a line it refuses is struck from the
+        description and the rest is tried again."""
+        for _ in range(60):
+            if not items:
+                return
+            text = render(items)
+            done = subprocess.run(argv, input=text, text=True, capture_output=True, env=_ENV)
+            if not done.returncode:
+                return
+            found = re.search(r"/dev/stdin:(\d+):|line:? (\d+)", done.stderr)
+            line = text.splitlines()[int(found[1] or found[2]) - 1] if found else ""
+            refused = next((item for item in items if item["line"] == line), None)
+            if refused is None:  # COMMIT, or no number: halve the blame onto the last rule
+                refused = items[-1]
+            self.refused.append(f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}")
+            items = [item for item in items if item is not refused]
+            self.host["items"].remove(refused)
 
     def _run(self, argv: list[str], text: str) -> None:
-        done = subprocess.run(argv, input=text, text=True, capture_output=True, env={**os.environ, "XTABLES_LOCKFILE": "/run/netns/xtlock"})
+        done = subprocess.run(argv, input=text, text=True, capture_output=True, env=_ENV)
         if done.returncode or done.stderr.strip():
             self.failed.append(f"{argv[0]}: {done.stderr.strip()}\n{text}")
 

@@ -221,6 +221,8 @@ class Observer:
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED":
                         continue
                     kind = "?" if moved or drops else "request"
+                    if event.reason == "NEIGH_FAILED" and not any(s.kind == "request" for s in captured):
+                        kind = "request"  # its ICMP error was sent just before (net/ipv4/arp.c: arp_error_report)
                 drops.append(DropSeen(event.reason, event.location, device, kind))
         return tuple(drops)
 

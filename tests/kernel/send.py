@@ -24,6 +24,12 @@ def proto_number(spec: PacketSpec) -> int:
     return PROTOS[proto] if isinstance(proto, str) else int(proto)
 
 
+def icmp_kind(spec: PacketSpec) -> tuple[int, int]:
+    """(type, code): an echo request unless told otherwise."""
+    kind, code = spec.get("icmp") or ((128, 0) if ":" in spec["dst"] else (8, 0))
+    return kind, code
+
+
 def checksum(data: bytes) -> int:
     if len(data) % 2:
         data += b"\0"
@@ -43,7 +49,8 @@ def make_tag(spec: PacketSpec, number: int) -> Tag:
     """``number`` is unique within the lab."""
     token = b"JGd" + struct.pack(">IB", number, 0xA7)
     seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
-    return Tag(token, proto_number(spec), seq, 0x51000000 + number * 65536, spec.get("flags", 2), spec.get("icmp", [8, 0])[0])
+    return Tag(token, proto_number(spec), seq, 0x51000000 + number * 65536, spec.get("flags", 2),
+               icmp_kind(spec)[0])
 
 
 def ip_length(spec: PacketSpec) -> int:
@@ -70,7 +77,7 @@ def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
         value = checksum(_pseudo(src, dst, proto, length) + body) or 0xFFFF
         return body[:6] + struct.pack(">H", value) + body[8:]
     if proto in (1, 58):
-        kind, code = spec.get("icmp", [8, 0])
+        kind, code = icmp_kind(spec)
         body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + bytes(length - 16)
         value = checksum((_pseudo(src, dst, 58, length) if proto == 58 else b"") + body)
         return body[:2] + struct.pack(">H", value) + body[4:]

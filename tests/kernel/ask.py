@@ -1,0 +1,50 @@
+"""Turns a described packet into the question the walk is asked."""
+
+from __future__ import annotations
+
+import socket
+
+from pktdiag.model.packet import Packet, parse_address
+from pktdiag.model.question import Question
+
+from .build import Built
+from .send import Sender, icmp_kind, ip_length
+
+
+def question(built: Built, sender: Sender) -> Question:
+    """The Question for the packet ``sender`` is about to send."""
+    spec, tag = sender.spec, sender.tag
+    dst = parse_address(spec["dst"])
+    src = parse_address(spec["src"]) if spec.get("src") else bytes(len(dst))
+    ports = tag.proto in (6, 17)
+    icmp = icmp_kind(spec)
+    echo = tag.proto in (1, 58)
+    packet = Packet(
+        src=src, dst=dst, proto=tag.proto, sport=spec["sport"] if ports else 0, dport=spec["dport"] if ports else 0,
+        ttl=spec.get("ttl", 64), tos=spec.get("tos", 0), length=ip_length(spec), df=spec.get("df", True),
+        tcp_flags=tag.flags if tag.proto == 6 else 2, icmp_type=icmp[0] if echo else 0, icmp_code=icmp[1] if echo else 0,
+        icmp_id=(spec.get("sport", 0) or 77) if echo else 0)
+    if spec["how"] == "frame":
+        with built.namespaces[spec["ns"]].inside():
+            ingress, far = peer(built, spec["ns"], spec["dev"])
+        return Question(netns=built.namespaces[far].id, packet=packet, ingress=ingress,
+                        src_mac=bytes.fromhex((spec.get("smac") or "02:00:5e:00:00:99").replace(":", "")),
+                        dst_mac=bytes.fromhex(spec["dmac"].replace(":", "")))
+    oif = built.ifindex(spec["ns"], spec["dev"]) if spec.get("dev") else 0
+    return Question(netns=built.namespaces[spec["ns"]].id, packet=packet, mark=spec.get("mark", 0), oif=oif,
+                    header_included=spec["how"] == "raw", broadcast=bool(spec.get("broadcast")))
+
+
+def peer(built: Built, ns: str, device: str) -> tuple[int, str]:
+    """(ifindex, namespace name) of the other end of a veth, by its "link add … type veth peer name X … netns NETNS(y)"."""
+    for item in built.host["items"]:
+        if item["do"] != "ip" or " type veth peer name " not in item["line"]:
+            continue
+        words = item["line"].split()
+        near, far = words[2], words[words.index("peer") + 2]
+        far_ns = words[-1][6:-1] if words[-1].startswith("NETNS(") else item["ns"]
+        for (a, a_ns), (b, b_ns) in (((near, item["ns"]), (far, far_ns)), ((far, far_ns), (near, item["ns"]))):
+            if (a, a_ns) == (device, ns):
+                with built.namespaces[b_ns].inside():
+                    return socket.if_nametoindex(b), b_ns
+    raise ValueError(f"{device} of {ns} is no veth")

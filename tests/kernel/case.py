@@ -1,0 +1,117 @@
+"""Runs the packets of one host, one after the other, and judges each."""
+
+from __future__ import annotations
+
+import copy
+import time
+import traceback
+from typing import Any, NamedTuple
+
+from .ask import question
+from .build import Built
+from .compare import Judgement, Mismatch
+from .host import Host
+from .observe import Observer, Truth
+from .send import Sender
+from .tracer import Tracer
+
+
+class Result(NamedTuple):
+    """One packet judged."""
+
+    host: str
+    packet: int
+    verdict: str
+    mismatches: tuple[Mismatch, ...]
+    conditions: tuple[str, ...]
+    """For ``depends``: the conditions named."""
+    seconds: float
+    """What the walk took."""
+    end: str
+    """How it really ended, for the summary."""
+
+
+def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None = None, verbose: bool = False) -> list[Result]:
+    """Builds ``host`` (a copy; refused rules are struck from ``host`` itself), sends every packet, judges each.
+
+    ``only``: judge just this packet (the earlier ones are sent all the same, for the state they leave behind).
+    """
+    from pktdiag.collect.live import LiveHost
+    from pktdiag.walk.api import trace
+
+    results: list[Result] = []
+    with Built(host, home, lenient=True) as built:
+        observer = Observer(built, tracer, pid)
+        try:
+            for number, spec in enumerate(host["packets"]):
+                if spec["ns"] not in built.namespaces:
+                    continue
+                try:
+                    sender = Sender(built, spec, number + 1)
+                except (OSError, ValueError):
+                    continue
+                try:
+                    if sender.error.startswith("open:"):
+                        continue  # the socket could not even be set up: there is no packet to ask about
+                    started = time.perf_counter()
+                    predicted: Any = None
+                    crash = ""
+                    if only is None or only == number:
+                        try:
+                            ask = question(built, sender)
+                        except (OSError, ValueError):
+                            continue
+                        try:
+                            predicted = trace(LiveHost(), ask)
+                        except Exception:
+                            crash = traceback.format_exc()
+                    seconds = time.perf_counter() - started
+                    truth = observer.run(sender)
+                    if only is not None and only != number:
+                        continue
+                    if crash:
+                        results.append(Result(host["seed"], number, "crash", (Mismatch("crash", crash),), (), seconds, _end(truth)))
+                        continue
+                    judgement = Judgement(built, sender, predicted, truth)
+                    conditions = tuple(c for o in predicted.request.outcomes for c in o.conditions)
+                    results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
+                                          conditions, seconds, _end(truth)))
+                    if verbose:
+                        _show(predicted, truth)
+                finally:
+                    sender.close()
+        finally:
+            observer.close()
+    return results
+
+
+def _end(truth: Truth) -> str:
+    if truth.receivers:
+        return "received"
+    reasons = [d.reason for d in truth.drops if d.kind in ("request", "?")]
+    if reasons:
+        return reasons[0]
+    return f"errno {truth.error}" if truth.error else "answered" if truth.answer else "gone"
+
+
+def _show(predicted: Any, truth: Truth) -> None:
+    for leg_name, leg in (("request", predicted.request), ("reply", predicted.reply)):
+        if leg is None:
+            continue
+        print(f"== {leg_name}: {leg.verdict} {leg.drop.reason if leg.drop else ''} {leg.receiver or ''}")
+        for step in leg.steps:
+            print(f"   {step.netns} {step.stage:14} {step.device:6} {step.text}")
+        print(f"   counters {leg.counters}")
+        for outcome in leg.outcomes:
+            print(f"   outcome {outcome.conditions} {outcome.fate.verdict} {outcome.fate.drop}")
+    print("== truth: error", truth.error, "received by", [r.item for r in truth.receivers])
+    for drop in truth.drops:
+        print("  ", drop)
+    for sight in truth.sightings + truth.answer + truth.others + truth.arp:
+        print(f"   {sight.kind:8} {sight.netns}/{sight.device}:{sight.direction} {sight.src}.{sight.sport} > {sight.dst}.{sight.dport} "
+              f"{sight.what} ttl {sight.ttl} len {sight.length} {sight.smac}>{sight.dmac}")
+    print("   counters", {n: c for n, c in truth.counters.items() if c})
+
+
+def pristine(host: Host) -> Host:
+    return copy.deepcopy(host)

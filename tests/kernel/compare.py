@@ -1,0 +1,267 @@
+"""Holds a predicted Trace against the truth. Every disagreement has a class, so that runs can be summed up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.model.packet import format_address
+from pktdiag.model.trace import DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED, Fate, Leg, RuleRef, Sighting, Trace
+
+from .build import Built
+from .counters import RuleKey
+from .frames import Seen
+from .observe import Truth
+from .send import Sender
+
+Plain = tuple[str, str, str, str, str, int, int, int]
+"""A sighting as it is compared: (namespace, device, direction, src, dst, sport, dport, proto)."""
+
+NO_ROUTE_ERRORS = {"ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL", "ENETDOWN", "EADDRNOTAVAIL", "ENODEV", "EMSGSIZE"}
+BENIGN = frozenset(("CONSUMED", "NOT_DROPPED_YET"))
+
+COUNTED = (
+    "IpInHdrErrors", "IpInAddrErrors", "IpInUnknownProtos", "IpInDiscards", "IpOutDiscards", "IpOutNoRoutes", "IpFragFails",
+    "IpExtInNoRoutes", "IpExtInTruncatedPkts", "IpExtInCsumErrors", "TcpExtIPReversePathFilter", "UdpNoPorts", "UdpInErrors",
+    "TcpExtListenDrops", "TcpExtListenOverflows", "TcpExtTCPReqQFullDrop", "Ip6InHdrErrors", "Ip6InTooBigErrors",
+    "Ip6InNoRoutes", "Ip6InAddrErrors", "Ip6InUnknownProtos", "Ip6InTruncatedPkts", "Ip6InDiscards", "Ip6OutDiscards",
+    "Ip6OutNoRoutes", "Ip6FragFails", "Udp6NoPorts", "TcpOutRsts", "IcmpOutDestUnreachs", "IcmpOutTimeExcds",
+    "Icmp6OutDestUnreachs", "Icmp6OutTimeExcds", "Icmp6OutPktTooBigs", "IpForwDatagrams",
+)
+"""Counters that tell of a drop or an answer: these have to move exactly as predicted."""
+
+
+class Mismatch(NamedTuple):
+    kind: str
+    """"verdict", "receiver", "reason", "sightings", "answer", "counters", "rules", "crash"."""
+    text: str
+
+
+def plain_seen(sight: Seen) -> Plain:
+    ports = (sight.sport, sight.dport) if sight.proto in (6, 17) else (0, 0)
+    return sight.netns, sight.device, sight.direction, sight.src, sight.dst, *ports, sight.proto
+
+
+def plain(sighting: Sighting, names: dict[str, str]) -> Plain:
+    packet = sighting.packet
+    ports = (packet.sport, packet.dport) if packet.proto in (6, 17) and not packet.fragment_offset else (0, 0)
+    return (names.get(sighting.netns, sighting.netns), sighting.device, sighting.direction, format_address(packet.src),
+            format_address(packet.dst), *ports, packet.proto)
+
+
+def rule_key(rule: RuleRef, names: dict[str, str]) -> RuleKey:
+    backend = "xt" if rule.backend.endswith("-legacy") else "nft"
+    number = rule.index if backend == "xt" else rule.handle or 0
+    return names.get(rule.netns, rule.netns), backend, rule.family, rule.table, rule.chain, number
+
+
+class Judgement:
+    """One case: what was predicted, what happened, and in what they differ."""
+
+    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth) -> None:
+        self.names = {ns.id: name for name, ns in built.namespaces.items()}
+        self.built, self.sender, self.trace, self.truth = built, sender, trace, truth
+        self.mismatches: list[Mismatch] = []
+        self.honest_outcome: int | None = None
+        """For ``depends``: which outcome came true."""
+        leg = trace.request
+        if leg.verdict == DEPENDS:
+            self._depends(leg)
+        else:
+            self._fate(Fate(leg.verdict, leg.packet, leg.receiver, leg.drop, "", ""), leg.sightings)
+            self._answer()
+            self._counters()
+            self._rules()
+
+    def _add(self, kind: str, text: str) -> None:
+        self.mismatches.append(Mismatch(kind, text))
+
+    # -- the packet's own way --------------------------------------------------------------------------------------
+    def _depends(self, leg: Leg) -> None:
+        failures = []
+        for number, outcome in enumerate(leg.outcomes):
+            self.mismatches = []
+            self._fate(outcome.fate, outcome.sightings)
+            if not self.mismatches:
+                self.honest_outcome = number
+                return
+            failures.append(f"[{'; '.join(outcome.conditions)}] {self.mismatches[0].text}")
+        self.mismatches = [Mismatch("depends", "none of its outcomes came true: " + " | ".join(failures))]
+
+    def _fate(self, fate: Fate, sightings: tuple[Sighting, ...]) -> None:
+        truth = self.truth
+        want = [plain(s, self.names) for s in sightings]
+        got = [plain_seen(s) for s in truth.sightings]
+        if want != got and not _same_per_namespace(want, got):
+            self._add("sightings", f"predicted {_show(want)}\n      seen      {_show(got)}")
+        drops = [drop for drop in truth.drops if drop.kind in ("request", "?") and drop.reason not in BENIGN]
+        receivers = truth.receivers
+        if fate.verdict == DELIVERED:
+            self._delivered(fate, [d.reason for d in drops])
+        elif fate.verdict in (DROPPED, REJECTED):
+            self._dropped(fate, [d.reason for d in drops])
+        elif fate.verdict == LEFT_HOST:
+            if receivers:
+                self._add("verdict", f"predicted left-host, but {_who(self)} got it")
+            elif truth.error:
+                self._add("verdict", f"predicted left-host, but the send failed with {truth.error}")
+            elif self._definite(drops):
+                self._add("verdict", f"predicted left-host, but dropped: {[(d.reason, d.location) for d in drops]}")
+
+    def _definite(self, drops: list[object]) -> bool:
+        """Whether a drop seen was the packet's end: copies flooded by a bridge or meant for another station do not count."""
+        reasons = [getattr(d, "reason") for d in drops]
+        return any(reason not in ("OTHERHOST",) for reason in reasons) or (bool(reasons) and len(reasons) >= self._copies())
+
+    def _copies(self) -> int:
+        """How many ends the packet has: one more for every sighting that a flood added."""
+        outs = sum(s.direction == "out" for s in self.truth.sightings)
+        ins = sum(s.direction == "in" for s in self.truth.sightings)
+        return max(1, abs(outs - ins))
+
+    def _delivered(self, fate: Fate, reasons: list[str]) -> None:
+        truth, who = self.truth, fate.receiver
+        if truth.error:
+            self._add("verdict", f"predicted delivered, but the send failed with {truth.error}")
+            return
+        if truth.receivers:
+            wanted = who.socket if who else None
+            if not any(self._is_listener(item, who.netns if who else "", wanted) for item in truth.receivers):
+                self._add("receiver", f"predicted {who}, got by {_who(self)}")
+            return
+        if who is None or who.process != "kernel":
+            proto = self.sender.tag.proto
+            if proto in (6, 17) and not self._own_socket(who.socket if who else None):
+                self._add("verdict", f"predicted delivered to {who}, but no listener got it; drops {truth.drops}")
+                return
+        bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
+               (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
+        if bad:
+            self._add("verdict", f"predicted delivered, but dropped: {truth.drops}")
+
+    def _own_socket(self, text: str | None) -> bool:
+        """The sending socket itself may be the receiver (a packet to oneself)."""
+        return bool(text) and f":{self.sender.spec['sport']}" in str(text)
+
+    def _is_listener(self, listener: object, netns: str, text: str | None) -> bool:
+        item = getattr(listener, "item")
+        address = item["addr"]
+        shown = f"[{address}]" if ":" in address else address
+        return getattr(listener, "ns").id == netns and (text or "").startswith(item["proto"]) and \
+            f"{shown}:{item['port']}" in (text or "")
+
+    def _dropped(self, fate: Fate, reasons: list[str]) -> None:
+        truth = self.truth
+        reason = fate.drop.reason if fate.drop else "?"
+        if truth.receivers:
+            self._add("verdict", f"predicted {fate.verdict} ({reason}), but {_who(self)} got it")
+            return
+        if truth.error and not reasons:
+            if truth.error == "EPERM" and reason == "NETFILTER_DROP":
+                return
+            if truth.error.removeprefix("open:") not in NO_ROUTE_ERRORS or reason in ("NETFILTER_DROP", "NO_SOCKET"):
+                self._add("reason", f"predicted {reason}, the send failed with {truth.error}")
+            return
+        if reason not in truth.reasons:  # an older kernel has no word for it
+            reason = "NOT_SPECIFIED"
+        if not reasons:
+            self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
+            return
+        if reason not in reasons:
+            self._add("reason", f"predicted {reason} at {fate.drop.stage if fate.drop else '?'}, seen "
+                      f"{[(d.reason, d.location) for d in truth.drops]}")
+
+    # -- the answer --------------------------------------------------------------------------------------------------
+    def _answer(self) -> None:
+        leg, truth = self.trace.request, self.truth
+        reply = self.trace.reply
+        got = [plain_seen(s) for s in truth.answer]
+        if reply is None:
+            if got:
+                self._add("answer", f"predicted no answer ({leg.verdict}), seen {_show(got)}")
+            return
+        if not self._answers():
+            return
+        if reply.verdict == DEPENDS:
+            if not any(_same_per_namespace([plain(s, self.names) for s in o.sightings], got) for o in reply.outcomes):
+                self._add("answer", f"none of the answer's outcomes came true, seen {_show(got)}")
+            return
+        want = [plain(s, self.names) for s in reply.sightings]
+        if want != got and not _same_per_namespace(want, got):
+            self._add("answer", f"predicted {_show(want)}\n      seen      {_show(got)}")
+            return
+        drops = [d.reason for d in truth.drops if d.kind in ("answer", "?")]
+        if reply.verdict in (DROPPED, REJECTED) and reply.drop is not None:
+            reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
+            if drops and reason not in drops:
+                self._add("answer", f"predicted the answer's drop {reason}, seen {truth.drops}")
+        elif set(drops) - {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST", "TCP_FLAGS"} - BENIGN - {"?"}:
+            if any(d.kind == "answer" and d.reason not in ("SOCKET_FILTER", "NO_SOCKET", "OTHERHOST") for d in truth.drops):
+                self._add("answer", f"predicted the answer gets through ({reply.verdict}), seen {truth.drops}")
+
+    def _answers(self) -> bool:
+        """Whether the receiving program answers at all: a UDP program that is not one of ours does not."""
+        if self.trace.request.verdict == DELIVERED and self.sender.tag.proto == 17:
+            return bool(self.truth.receivers) and bool(self.sender.spec.get("answer", True))
+        return True
+
+    # -- counters and rules -------------------------------------------------------------------------------------------
+    def _counters(self) -> None:
+        predicted: dict[tuple[str, str], int] = {}
+        legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others:
+            return
+        for leg in legs:
+            for netns, name in leg.counters:
+                key = (self.names.get(netns, netns), name)
+                predicted[key] = predicted.get(key, 0) + 1
+        wrong = []
+        for name in self.truth.counters:
+            for counter in COUNTED:
+                want, got = predicted.get((name, counter), 0), self.truth.counters[name].get(counter, 0)
+                if want != got:
+                    wrong.append(f"{name}: {counter} predicted +{want}, moved +{got}")
+        if wrong:
+            self._add("counters", "; ".join(wrong))
+
+    def _rules(self) -> None:
+        legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+        if any(leg.verdict == DEPENDS for leg in legs):
+            return
+        predicted: dict[RuleKey, int] = {}
+        texts: dict[RuleKey, str] = {}
+        for leg in legs:
+            for rule in leg.rules_hit:
+                key = rule_key(rule, self.names)
+                predicted[key] = predicted.get(key, 0) + 1
+                texts[key] = rule.text
+        more = any(s.kind != "arp" for s in self.truth.others + self.truth.arp)
+        wrong = []
+        for key in sorted({*predicted, *self.truth.rules}):
+            want, got = predicted.get(key, 0), self.truth.rules.get(key, 0)
+            if got < want or (got > want and not more):
+                if got == 0 and key not in self.truth.rules and key[5] == 0:
+                    continue  # a policy without a counter
+                wrong.append(f"{key} {texts.get(key, '')!r} predicted +{want}, moved +{got}")
+        if wrong:
+            self._add("rules", "; ".join(wrong))
+
+
+def _same_per_namespace(want: list[Plain], got: list[Plain]) -> bool:
+    """Copies of a flooded frame run beside each other: their order across namespaces means nothing, within one it does."""
+    if sorted(want) != sorted(got):
+        return False
+    for name in {w[0] for w in want}:
+        if [w for w in want if w[0] == name] != [g for g in got if g[0] == name]:
+            mine = [w for w in want if w[0] == name]
+            # Two copies inside one namespace (a bridge flooding to ports there) are beside each other too.
+            if sorted(mine) != sorted(g for g in got if g[0] == name):
+                return False
+    return True
+
+
+def _show(sightings: list[Plain]) -> str:
+    return " ".join(f"{ns}/{dev}:{way} {src}.{sport}>{dst}.{dport}" for ns, dev, way, src, dst, sport, dport, _ in sightings) or "nothing"
+
+
+def _who(judgement: Judgement) -> str:
+    return ", ".join(f"{r.ns.name}: {r.item['proto']} {r.item['addr']}:{r.item['port']}" for r in judgement.truth.receivers)

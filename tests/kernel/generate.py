@@ -1,0 +1,31 @@
+"""One random host with its packets, the same for the same seed and index on every machine."""
+
+from __future__ import annotations
+
+from random import Random
+
+from .host import Host
+from .rules_nft import nft_rules
+from .rules_xt import xt_rules
+from .settings import listeners, neighbours, sysctls
+from .topology import Plan, routes, wire
+from .traffic import packets
+
+PACKETS_PER_HOST = 10
+
+
+def generate(seed: int, index: int) -> Host:
+    """Host number ``index`` of a seed."""
+    plan = Plan(Random(f"pktdiag {seed}:{index}"))
+    wire(plan)
+    routes(plan)
+    sysctls(plan)
+    neighbours(plan)
+    listeners(plan)
+    for name in plan.names:
+        draw = plan.rng.random()
+        if draw < 0.45:
+            nft_rules(plan, name)
+        if 0.35 < draw < 0.75:
+            xt_rules(plan, name)
+    return {"seed": f"{seed}:{index}", "items": plan.items, "packets": packets(plan, PACKETS_PER_HOST)}

@@ -1,0 +1,107 @@
+"""The command line of scripts/judge."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+
+from . import judge
+from .generate import generate
+from .host import shell_script
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scripts/judge", description="Random hosts, real packets: is every prediction true?")
+    parser.add_argument("--cases", type=int, default=2000, help="packets to judge")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="index of the first host")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", metavar="SEED:INDEX[:PACKET]", help="one host, in full detail")
+    parser.add_argument("--replay", metavar="FILE", help="a regression file, in full detail")
+    parser.add_argument("--shrink", action="store_true", help="reduce every kind of mismatch found to its smallest host")
+    parser.add_argument("--out", default="", metavar="DIR", help="where shrunk hosts go (default: tests/kernel/regressions)")
+    parser.add_argument("--self-test", action="store_true", help="put in deliberate faults; each must be found within 2,000 cases")
+    parser.add_argument("--vm", action="store_true", help="run on Debian's 6.1 kernel in an emulator")
+    parser.add_argument("--stop-at", type=int, default=0, help="end after this many wrong cases")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    args = parser.parse_args(argv)
+    if os.geteuid():
+        print("scripts/judge builds network namespaces: run it as root", file=sys.stderr)
+        return 2
+    if args.only or args.replay:
+        return _one(args.only, args.replay, args.shrink, args.out)
+    if args.vm:
+        from . import vm
+        return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
+    if args.self_test:
+        return _self_test(args.seed, args.jobs)
+    print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
+          + (f" --first {args.first}" if args.first else ""))
+    summary = judge.run(args.cases, args.seed, args.jobs, first=args.first, progress=not args.quiet and sys.stdout.isatty(),
+                        stop_at=args.stop_at)
+    summary.print()
+    for message in summary.wrong[:40]:
+        kind, text = message["mismatches"][0]
+        print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-1500:]}")
+    if args.shrink:
+        seen: set[str] = set()
+        for message in summary.wrong:
+            signature = re.sub(r"\d+", "#", message["verdict"] + message["mismatches"][0][0] + message["mismatches"][0][1][:60])
+            if signature in seen or len(seen) > 30:
+                continue
+            seen.add(signature)
+            _one(f"{message['host']}:{message['packet']}", None, True, args.out)
+    return 1 if summary.wrong else 0
+
+
+def _one(only: str | None, replay: str | None, shrinking: bool, out: str) -> int:
+    packet: int | None = None
+    if replay:
+        with open(replay) as file:
+            host = json.load(file)
+        name = os.path.splitext(os.path.basename(replay))[0]
+        packet = len(host["packets"]) - 1
+    else:
+        seed, index, *rest = (int(part) for part in str(only).split(":"))
+        host = generate(seed, index)
+        packet = rest[0] if rest else None
+        name = f"{seed}-{index}"
+
+    def work(bench: judge.Bench) -> dict[str, object]:
+        results = bench.run(host, packet, verbose=not shrinking)
+        wrong = [r for r in results if r.mismatches]
+        if shrinking and wrong:
+            first = wrong[0]
+            kind = first.mismatches[0].kind
+            small = judge.shrunk(bench, host, first.packet, kind)
+            again = bench.run(json.loads(json.dumps(small)), len(small["packets"]) - 1, verbose=True)
+            text = "; ".join(m.text for r in again for m in r.mismatches)
+            return {"small": small, "kind": kind, "text": text, "wrong": [judge.message_of(r) for r in wrong]}
+        return {"wrong": [judge.message_of(r) for r in wrong]}
+
+    result = judge.with_bench(work)
+    for message in result["wrong"]:
+        for kind, text in message["mismatches"]:
+            print(f"{message['host']}:{message['packet']} predicted {message['verdict']}, {kind}: {text}")
+    if "small" in result:
+        print(shell_script(result["small"]))
+        print(f"# {result['kind']}: {result['text']}")
+        path = judge.keep(result["small"], f"{name}-{result['kind']}", result["text"], out or judge.REGRESSIONS)
+        print(f"# kept as {path}")
+    return 1 if result["wrong"] else 0
+
+
+def _self_test(seed: int, jobs: int) -> int:
+    from . import faults
+    missed = []
+    for name in faults.FAULTS:
+        summary = judge.run(2000, seed, jobs, progress=False, stop_at=1, fault=name)
+        found = bool(summary.wrong)
+        print(f"{'found ' if found else 'MISSED'} {name} " + (f"after {summary.cases} cases: {summary.wrong[0]['mismatches'][0][0]}"
+                                                          if found else ""), flush=True)
+        if not found:
+            missed.append(name)
+    return 1 if missed else 0
