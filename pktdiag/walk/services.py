@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pktdiag.conntrack import nat
+from pktdiag.conntrack import bind
 from pktdiag.model.host import Socket
-from pktdiag.model.kernel import AF_INET, HOOK_NAMES, NFPROTO_BRIDGE, NFPROTO_NETDEV
+from pktdiag.model.kernel import AF_INET, HOOK_NAMES, NFPROTO_BRIDGE, NFPROTO_NETDEV, RT_SCOPE_UNIVERSE
 from pktdiag.model.packet import format_address
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView
@@ -93,13 +93,21 @@ class WalkServices:
         return found[0] if found else None
 
     def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
-        return nat.setup(self.walk, ctx, range_, source)
+        return bind.setup(ctx, range_, source)
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:
-        return nat.masquerade(self.walk, ctx, range_)
+        """The address comes from the outgoing device, seen from the next hop (IPv4: rt_nexthop()) or the destination."""
+        dst = ctx.skb.packet.dst
+        if len(dst) == 4:
+            gateway = getattr(ctx.skb.route, "gateway", None)
+            next_hop = gateway if gateway and len(gateway) == 4 else dst
+            source = addr.select_address(ctx.ns, ctx.outdev, next_hop, RT_SCOPE_UNIVERSE)
+        else:
+            source = addr.select_address6(ctx.ns, ctx.outdev, dst)
+        return bind.masquerade(ctx, range_, source)
 
     def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult:
-        return nat.redirect(self.walk, ctx, range_)
+        return bind.redirect(ctx, range_)
 
     def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
         """nf_dup_ipv4(): the copy is sent to the gateway by this namespace; its own way is not part of the answer."""
