@@ -1,1 +1,1 @@
-"""What a walk or a host means: causes, evidence, fixes. Pure: works on a view, never on the kernel."""
+"""From what happened to why, and what to change. Pure: asks the view, walks again on what-if views, never reads the host itself."""

@@ -163,3 +163,5 @@ class Trace(NamedTuple):
     reply: Leg | None
     fixes: tuple[Fix, ...]
     gaps: tuple[str, ...]
+    evidence: tuple[str, ...] = ()
+    """Checkable statements behind the summary, each with the command or file that shows it (why-dropped)."""

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pktdiag.explain.whatif import nft_rule, xt_rule
 from pktdiag.explain.whatif.changes import (
-    AddNatChain, AddRoute, Change, ChangeLink, InsertLegacyRule, InsertNftRule, SetSysctl,
+    AddNatChain,
+    AddRoute,
+    Change,
+    ChangeLink,
+    InsertLegacyRule,
+    InsertNftRule,
+    SetSysctl,
 )
 from pktdiag.model.host import Gap, Link, Process, Route
 from pktdiag.model.view import HostView, NamespaceView

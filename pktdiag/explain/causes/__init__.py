@@ -1,0 +1,40 @@
+"""One mechanism per file: what the loss means in plain words, where the evidence is, what would change it.
+
+``find`` picks the file by the drop's ``cause`` code. Mechanisms are modelled, not scenarios: a file looks at the walk's drop
+and at the host, never at who the user is.
+"""
+
+from __future__ import annotations
+
+from pktdiag.explain.causes import bridge, forwarding, listener, neighbours, routing, rules, sizes
+from pktdiag.explain.causes.case import Case, Finding
+
+_BY_CAUSE = {
+    "no-listener": listener.no_listener,
+    "listen-overflow": listener.overflow,
+    "tcp-no-connection": listener.no_connection,
+    "not-forwarding": forwarding.not_forwarding,
+    "rp-filter": routing.rp_filter,
+    "martian": routing.martian,
+    "no-route": routing.no_route,
+    "reject-route": routing.refusing_route,
+    "blackhole-route": routing.refusing_route,
+    "neighbour-failed": neighbours.failed,
+    "mtu-exceeded": sizes.mtu_exceeded,
+    "rule-drop": rules.dropped,
+    "policy-drop": rules.dropped,
+    "conntrack-full": rules.table_full,
+    "hairpin": bridge.hairpin,
+}
+
+
+def find(case: Case) -> Finding:
+    """Why this packet was lost. The walk's own words where no file knows more."""
+    handler = _BY_CAUSE.get(case.drop.cause)
+    if handler is None and case.drop.rule is not None:
+        handler = rules.dropped
+    if handler is None and "hairpin" in case.drop.cause:
+        handler = bridge.hairpin
+    if handler is None:
+        return Finding("", (case.drop.text,), ())
+    return handler(case)

@@ -1,0 +1,34 @@
+"""A host that is not a router: ip_forward."""
+
+from __future__ import annotations
+
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.whatif.changes import Change, SetSysctl
+from pktdiag.model.kernel import AF_INET
+from pktdiag.model.packet import format_address
+from pktdiag.walk import addresses as addr
+
+
+def not_forwarding(case: Case) -> Finding:
+    """ip_forward=0, for the whole namespace or on the one interface."""
+    v4 = case.packet.family == AF_INET
+    dev = case.drop.device
+    where = place(case)
+    if not v4:
+        changes: tuple[Change, ...] = (SetSysctl(case.ns.id, "net/ipv6/conf/all/forwarding", "1"),)
+        key = "net.ipv6.conf.all.forwarding"
+    elif addr.conf(case.ns, AF_INET, "all", "forwarding"):
+        key = f"net.ipv4.conf.{dev}.forwarding"
+        changes = (SetSysctl(case.ns.id, f"net/ipv4/conf/{dev}/forwarding", "1"),)
+    else:
+        key = "net.ipv4.ip_forward"
+        # Writing ip_forward sets every interface's switch (net/ipv4/devinet.c inet_forward_change).
+        changes = (SetSysctl(case.ns.id, "net/ipv4/ip_forward", "1"), *(
+            SetSysctl(case.ns.id, f"net/ipv4/conf/{name}/forwarding", "1")
+            for name in ("all", *(link.name for link in case.ns.links().values()))))
+    summary = (f"{where[0].upper()}{where[1:]} does not forward packets ({key}=0), so what is addressed to "
+               f"{format_address(case.packet.dst)} is dropped silently.")
+    evidence = (f"{key} is 0: {inside(case, 'sysctl ' + key)}",
+                f"Counter it moves: {', '.join(case.drop.counters) or 'none'}")
+    return Finding(summary, evidence, (Proposal("switch forwarding on (and in the file under /etc/sysctl.d that wins)",
+                                                (inside(case, f"sysctl -w {key}=1"),), changes),))

@@ -1,0 +1,73 @@
+"""``why-dropped``: the cause in one sentence, the evidence, and fixes that were walked before they are proposed."""
+
+from __future__ import annotations
+
+from pktdiag.explain.causes import find
+from pktdiag.explain.causes.case import Case, Finding, Proposal
+from pktdiag.explain.whatif.changes import Change
+from pktdiag.explain.whatif.overlay import OverlayHost
+from pktdiag.model.question import Question
+from pktdiag.model.trace import THROUGH_VERDICTS, Fix, Leg, Trace
+from pktdiag.model.view import HostView, Unreadable
+from pktdiag.walk.api import trace as walk_trace
+
+MAX_REPAIRS = 4
+"""How many changes in a row one fix may need (a DNAT, an accept, a masquerade, a switch)."""
+
+
+def explain(host: HostView, question: Question, trace: Trace) -> Trace:
+    """The same trace with summary, evidence and fixes. A packet that gets through is returned as it is."""
+    leg = failing_leg(trace)
+    if leg is None or leg.drop is None:
+        return trace
+    case = make_case(host, question, trace, leg)
+    finding = find(case)
+    fixes = tuple(_as_fix(host, question, proposal) for proposal in finding.proposals)
+    fixes = tuple(sorted(fixes, key=lambda fix: not fix.verified))
+    return trace._replace(summary=finding.summary or trace.summary, fixes=fixes, evidence=finding.evidence)
+
+
+def failing_leg(trace: Trace) -> Leg | None:
+    """The direction that is lost; None when both get through or nothing is certain."""
+    if trace.request.verdict not in THROUGH_VERDICTS:
+        return trace.request
+    if trace.reply is not None and trace.reply.verdict not in THROUGH_VERDICTS:
+        return trace.reply
+    return None
+
+
+def make_case(host: HostView, question: Question, trace: Trace, leg: Leg) -> Case:
+    assert leg.drop is not None
+    namespace = host.namespace(int(leg.drop.netns[5:-1]))
+    return Case(host, question, trace, leg, leg.drop, namespace, is_reply=leg is not trace.request)
+
+
+def _as_fix(host: HostView, question: Question, proposal: Proposal) -> Fix:
+    """Walks the packet with the proposal in place. Where that only moves the loss further on, what helps there is added,
+    until the packet gets through or nothing helps."""
+    if not proposal.changes:
+        return Fix(proposal.why, proposal.commands, False)
+    changes: list[Change] = list(proposal.changes)
+    why, commands = [proposal.why], list(proposal.commands)
+    for _ in range(MAX_REPAIRS):
+        view = OverlayHost(host, changes)
+        try:
+            again = walk_trace(view, question)
+        except (Unreadable, KeyError):
+            break
+        leg = failing_leg(again)
+        if leg is None:
+            return Fix("; then ".join(why), tuple(commands), True)
+        if leg.drop is None:
+            break
+        further = next((item for item in find(make_case(view, question, again, leg)).proposals
+                        if item.changes and not any(change in changes for change in item.changes)), None)
+        if further is None:
+            break
+        changes += further.changes
+        why.append(further.why)
+        commands += further.commands
+    return Fix(proposal.why, proposal.commands, False)
+
+
+__all__ = ["Finding", "explain", "failing_leg", "make_case"]
