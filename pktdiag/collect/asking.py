@@ -1,0 +1,67 @@
+"""What the parts of a live namespace share: its door, its memory, and how a failure becomes a Gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from pktdiag.collect.nsenter import Door, FdPool
+from pktdiag.model.host import Gap, Process
+from pktdiag.model.view import Unreadable
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a namespace needs of the live host."""
+
+    pool: FdPool
+
+    def resolve_nsid(self, asking: Door, nsid: int) -> Any: ...
+
+    def names_of(self, namespace: Any) -> tuple[str, ...]: ...
+
+    def owners(self, namespace: Any, inode: int) -> tuple[Process, ...]: ...
+
+    def note_gap(self, gap: Gap) -> None: ...
+
+
+class Asking:
+    """Every answer is read once and remembered, failures too: within one view a question has one answer."""
+
+    host: Host
+    door: Door
+
+    @property
+    def id(self) -> str:
+        raise NotImplementedError
+
+    def __init__(self) -> None:
+        self._known: dict[object, Any] = {}
+
+    def ask(self, key: object, what: str, read: Callable[[], T]) -> T:
+        """The remembered answer, or ``read()``'s. Raises Unreadable with ``what`` (a noun phrase) when it fails."""
+        known = self._known
+        if key in known:
+            answer: T = known[key]
+            if type(answer) is Unreadable:
+                raise answer.with_traceback(None)
+            return answer
+        try:
+            answer = read()
+        except OSError as error:
+            failure = self.unreadable(what, error)
+            known[key] = failure
+            raise failure from error
+        known[key] = answer
+        return answer
+
+    def unreadable(self, what: str, error: OSError) -> Unreadable:
+        from pktdiag.collect.gaps import gap_of
+
+        gap = gap_of(self.id, what, error)
+        self.host.note_gap(gap)
+        return Unreadable(gap)
+
+    def forget(self) -> None:
+        self._known.clear()

@@ -1,0 +1,172 @@
+"""The running host, as ``model.view.HostView``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+
+from pktdiag.collect.live_namespace import LiveNamespace
+from pktdiag.collect.nsenter import OWN_NAMESPACE, Door, FdPool
+from pktdiag.model.host import Gap, Process
+from pktdiag.model.view import Unreadable
+
+
+class LiveHost:
+    """Lazy, and remembering for as long as it lives; :meth:`refresh` forgets. Not to be shared between threads."""
+
+    def __init__(self) -> None:
+        self.pool = FdPool()
+        self._namespaces: dict[int, LiveNamespace] = {}
+        self._nsids: dict[tuple[int, int], int] = {}
+        self._candidates: list[tuple[int, str]] = []
+        self._more_candidates: Iterator[tuple[int, str]] | None = None
+        self._gaps: list[Gap] = []
+        self._own = os.stat(OWN_NAMESPACE).st_ino
+        self._processes: dict[str, Sequence[Process]] = {}
+
+    # -- namespaces --------------------------------------------------------------------------------------------------
+    def current_namespace(self) -> LiveNamespace:
+        return self._known(self._own, OWN_NAMESPACE, ("host",))
+
+    def namespace(self, inode: int) -> LiveNamespace:
+        known = self._namespaces.get(inode)
+        if known is not None:
+            return known
+        if inode == self._own:
+            return self.current_namespace()
+        from pktdiag.collect.namespaces import open_namespace
+
+        handle = open_namespace(inode)
+        if handle is None:
+            gap = Gap(f"net:[{inode}]", "the namespace", "there is none of that number (any more), or it is out of sight",
+                      "run as root, or name it anew")
+            raise Unreadable(gap)
+        return self._known(inode, handle.path, handle.names, handle.pids)
+
+    def namespaces(self) -> Iterable[LiveNamespace]:
+        from pktdiag.collect.namespaces import find_namespaces
+
+        return [self._known(handle.inode, handle.path, handle.names, handle.pids) for handle in find_namespaces()]
+
+    def _known(self, inode: int, path: str, names: tuple[str, ...] | None, pids: tuple[int, ...] = ()) -> LiveNamespace:
+        known = self._namespaces.get(inode)
+        if known is None:
+            known = self._namespaces[inode] = LiveNamespace(self, inode, path, names, pids)
+        else:
+            known.learn(names, pids)
+        return known
+
+    def names_of(self, namespace: LiveNamespace) -> tuple[str, ...]:
+        """Names of a namespace met by its id only, looked up when somebody wants to print them."""
+        from pktdiag.collect.namespaces import open_namespace
+
+        handle = open_namespace(namespace.inode)
+        return handle.names if handle is not None else ()
+
+    def resolve_nsid(self, asking: Door, nsid: int) -> LiveNamespace | None:
+        """The namespace ``asking`` knows as ``nsid``; None when no visible one is. The search stops at its goal, and
+        what it learnt on the way is kept. Raises OSError."""
+        from pktdiag.collect.rtnl_nsid import ids_of
+
+        key = (asking.inode, nsid)
+        if key not in self._nsids:
+            for batch in ids_of(asking.route(), self._all_candidates()):
+                for found, inode, _path in batch:
+                    self._nsids[asking.inode, found] = inode
+                if key in self._nsids:
+                    break
+        inode = self._nsids.get(key)
+        if inode is None:
+            return None
+        known = self._namespaces.get(inode)
+        return known if known is not None else self._known(inode, dict(self._candidates)[inode], None)
+
+    def _all_candidates(self) -> Iterator[tuple[int, str]]:
+        """Namespaces in use first, then those cheap to see, then everything that can be found."""
+        for inode, namespace in list(self._namespaces.items()):
+            yield inode, namespace.door.path
+        if self._more_candidates is None:
+            self._more_candidates = self._search()
+        position = 0
+        while True:
+            while position < len(self._candidates):
+                yield self._candidates[position]
+                position += 1
+            following = next(self._more_candidates, None)
+            if following is None:
+                return
+            self._candidates.append(following)
+
+    def _search(self) -> Iterator[tuple[int, str]]:
+        from pktdiag.collect import namespaces
+
+        seen = set()
+        for inode, path in namespaces.candidates():
+            seen.add(inode)
+            yield inode, path
+        for handle in namespaces.find_namespaces():
+            if handle.inode not in seen:
+                yield handle.inode, handle.path
+
+    # -- processes -----------------------------------------------------------------------------------------------------
+    def container_of(self, netns: str) -> str | None:
+        from pktdiag.collect import containers, processes
+
+        inode = int(netns[5:-1])
+        if inode == self._own:
+            return None
+        namespace = self._namespaces.get(inode)
+        pids = namespace.pids if namespace is not None and namespace.pids else processes.pids_in(inode)
+        return containers.of_namespace(pids)
+
+    def processes_in(self, netns: str) -> Sequence[Process]:
+        known = self._processes.get(netns)
+        if known is None:
+            from pktdiag.collect.processes import in_namespace
+
+            known = self._processes[netns] = in_namespace(int(netns[5:-1]))
+        return known
+
+    def owners(self, namespace: LiveNamespace, inode: int) -> tuple[Process, ...]:
+        """Processes holding a socket: looked for in its own namespace first, then everywhere."""
+        from pktdiag.collect.processes import pids_in, socket_owners
+
+        found = socket_owners({inode}, pids_in(namespace.inode))
+        if not found:
+            found = socket_owners({inode})
+        return tuple(found.get(inode, ()))
+
+    # -- the rest ------------------------------------------------------------------------------------------------------
+    def gaps(self) -> Sequence[Gap]:
+        return tuple(self._gaps)
+
+    def note_gap(self, gap: Gap) -> None:
+        if gap not in self._gaps:
+            self._gaps.append(gap)
+
+    def now(self) -> float:
+        import time
+
+        return time.time()
+
+    def refresh(self) -> None:
+        """Forgets every answer and closes every descriptor. Namespaces handed out before may still be asked: they read
+        anew, or raise Unreadable when they are gone."""
+        for namespace in self._namespaces.values():
+            namespace.forget()
+        self.pool.close()
+        self._nsids.clear()
+        self._candidates.clear()
+        self._more_candidates = None
+        self._gaps.clear()
+        self._processes.clear()
+
+    def close(self) -> None:
+        self.refresh()
+        self._namespaces.clear()
+
+    def __enter__(self) -> LiveHost:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

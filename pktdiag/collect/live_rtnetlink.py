@@ -1,0 +1,107 @@
+"""The rtnetlink and /proc half of a live namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pktdiag.collect.asking import Asking
+from pktdiag.collect.rtnl_address import read_addresses
+from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links
+from pktdiag.collect.rtnl_neigh import read_fdb, read_neighbours
+from pktdiag.collect.rtnl_route import read_routes
+from pktdiag.collect.rtnl_rule import read_rules
+from pktdiag.model.host import BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
+from pktdiag.model.view import NamespaceView
+
+_FAMILY = {2: "IPv4", 10: "IPv6"}
+
+
+class RtnetlinkPart(Asking):
+    """See ``model.view.NamespaceView`` for what each method answers."""
+
+    def links(self) -> Mapping[int, Link]:
+        return self.ask("links", "network interfaces", lambda: read_links(self.door.route()))
+
+    def link(self, ifindex: int) -> Link | None:
+        if "links" in self._known:
+            return self.links().get(ifindex)
+        return self.ask(("link", ifindex), f"interface {ifindex}", lambda: read_link(self.door.route(), ifindex))
+
+    def link_named(self, name: str) -> Link | None:
+        if "links" in self._known:
+            return next((link for link in self.links().values() if link.name == name), None)
+        return self.ask(("link", name), f"interface {name}", lambda: read_link_named(self.door.route(), name))
+
+    def peer_namespace(self, nsid: int) -> NamespaceView | None:
+        found: NamespaceView | None = self.ask(("nsid", nsid), f"the namespace behind id {nsid}",
+                                               lambda: self.host.resolve_nsid(self.door, nsid))
+        return found
+
+    def addresses(self, family: int) -> Sequence[InterfaceAddress]:
+        return self.ask(("addresses", family), f"{_FAMILY.get(family, family)} addresses",
+                        lambda: read_addresses(self.door.route(), family))
+
+    def route_rules(self, family: int) -> Sequence[RouteRule]:
+        return self.ask(("rules", family), f"{_FAMILY.get(family, family)} policy rules",
+                        lambda: read_rules(self.door.route(), family))
+
+    def routes(self, family: int, table: int) -> Sequence[Route]:
+        return self.ask(("routes", family, table), f"{_FAMILY.get(family, family)} routes of table {table}",
+                        lambda: read_routes(self.door.route(), family, table))
+
+    def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
+        return self.ask(("neighbours", family, ifindex), f"{_FAMILY.get(family, family)} neighbours of interface {ifindex}",
+                        lambda: read_neighbours(self.door.route(), family, ifindex))
+
+    def fdb(self, bridge: int) -> Sequence[FdbEntry]:
+        def read() -> tuple[FdbEntry, ...]:
+            link = self.link(bridge)
+            return read_fdb(self.door.route(), bridge, link is not None and link.kind == "bridge")
+
+        return self.ask(("fdb", bridge), f"forwarding entries of interface {bridge}", read)
+
+    def bridge_vlans(self, bridge: int) -> Sequence[BridgeVlan]:
+        from pktdiag.collect.rtnl_bridge import read_vlans
+
+        vlans = self.ask("vlans", "bridge VLANs", lambda: read_vlans(self.door.route()))
+        return vlans.get(bridge, ())
+
+    def mdb(self, bridge: int) -> Sequence[FdbEntry]:
+        from pktdiag.collect.rtnl_bridge import read_mdb
+
+        return self.ask(("mdb", bridge), f"multicast groups of bridge {bridge}", lambda: read_mdb(self.door.route(), bridge))
+
+    def tc(self, ifindex: int) -> Mapping[str, Sequence[str]]:
+        from pktdiag.collect.rtnl_tc import read_filters, read_qdiscs
+
+        def read() -> dict[str, tuple[str, ...]]:
+            netlink = self.door.route()
+            qdiscs = self.ask("qdiscs", "queueing disciplines", lambda: read_qdiscs(netlink))
+            return read_filters(netlink, ifindex, qdiscs.get(ifindex, ()))
+
+        return self.ask(("tc", ifindex), f"tc filters of interface {ifindex}", read)
+
+    def bpf_attached(self, ifindex: int) -> Sequence[str]:
+        from pktdiag.collect.bpf import read_attached
+
+        def read() -> tuple[str, ...]:
+            with self.door.inside():
+                return read_attached(ifindex)
+
+        return self.ask(("bpf", ifindex), f"BPF programs attached to interface {ifindex}", read)
+
+    def sysctl(self, path: str) -> str | None:
+        def read() -> str | None:
+            content = self.door.read("/proc/sys/" + path)
+            return None if content is None else content.decode("utf-8", "surrogateescape").strip()
+
+        return self.ask(("sysctl", path), f"sysctl {path}", read)
+
+    def snmp(self) -> Mapping[str, int]:
+        from pktdiag.collect.sysfiles import parse_snmp
+
+        def read() -> dict[str, int]:
+            files = [self.door.read(f"/proc/thread-self/net/{name}") or b"" for name in ("snmp", "netstat", "snmp6")]
+            return parse_snmp(*files)
+
+        return self.ask("snmp", "SNMP counters", read)

@@ -1,0 +1,51 @@
+"""Whether a part of the kernel is there, found out without making the kernel load it.
+
+nfnetlink_rcv_msg() (net/netfilter/nfnetlink.c) loads the module of a subsystem it is asked about and does not have:
+reading the nftables rules of a host without nf_tables would change it. A part that is not loaded holds nothing, so
+not asking gives the same answer.
+"""
+
+from __future__ import annotations
+
+import os
+
+_known: dict[str, bool] = {}
+
+
+def kernel_has(module: str) -> bool:
+    """True when ``module`` (underscores) is loaded or built in, or when asking cannot load anything."""
+    if module not in _known:
+        _known[module] = _find(module)
+    return _known[module]
+
+
+def _find(module: str) -> bool:
+    if os.path.exists(f"/sys/module/{module}"):
+        return True
+    if not os.path.exists("/proc/modules"):  # CONFIG_MODULES=n: all there is is built in, and nothing can be loaded
+        return True
+    folder = f"/lib/modules/{os.uname().release}"
+    built_in = _mentions(f"{folder}/modules.builtin", module)
+    if built_in is not None:
+        return built_in
+    # No module tree here (a container, a minimal image): the symbol table knows, slowly.
+    symbols = _mentions("/proc/kallsyms", f"{_SYMBOLS.get(module, module)}_")
+    return bool(symbols)
+
+
+# A function prefix that only the module itself defines.
+_SYMBOLS = {"nf_tables": "nf_tables", "nf_conntrack_netlink": "ctnetlink", "nfnetlink_hook": "nfnl_hook",
+            "ip_set": "ip_set", "ebtables": "ebt"}
+
+
+def _mentions(path: str, name: str) -> bool | None:
+    """Whether a list names a module (or a symbol starting with ``name``); None when it cannot be read."""
+    symbols = path.endswith("kallsyms")
+    wanted = (b" " if symbols else b"/") + name.encode()
+    try:
+        with open(path, "rb", buffering=1 << 20) as file:
+            if symbols:
+                return any(wanted in line for line in file)
+            return any(wanted + b".ko" in line.replace(b"-", b"_") for line in file)
+    except OSError:
+        return None

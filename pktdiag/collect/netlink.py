@@ -1,0 +1,268 @@
+"""A netlink client that can only ask.
+
+Struct level on purpose: a general library costs more to import than a whole walk may take. Requests go through
+:meth:`Netlink.send`, which refuses every message type that is not a GET and every flag that could make or change
+something, so nothing above this file can modify the host by mistake.
+
+Message framing, dump interruption and errors: net/netlink/af_netlink.c (netlink_dump, netlink_ack).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from _socket import socket as Socket
+from struct import Struct
+from struct import error as struct_error
+from typing import NamedTuple
+
+AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC = 16, 3, 0o2000000
+NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
+SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 11, 12
+SOL_SOCKET, SO_RCVTIMEO, MSG_TRUNC = 1, 20, 0x20
+
+NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 1, 2, 4, 0x10, 0x300
+NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE = 1, 2, 3
+NLA_F_NESTED, NLA_TYPE_MASK = 0x8000, 0x3FFF
+
+_ALLOWED_FLAGS = NLM_F_REQUEST | NLM_F_ACK | NLM_F_DUMP
+
+
+def _nfnl(subsystem: int, *messages: int) -> tuple[int, ...]:
+    return tuple(subsystem << 8 | message for message in messages)
+
+
+# Reading is not enough to be harmless: NFT_MSG_GETOBJ_RESET (21), GETRULE_RESET (25), GETSETELEM_RESET (26) and
+# IPCTNL_MSG_CT_GET_CTRZERO (3) zero counters as they read, IPSET_CMD_TYPE (13) loads modules. None of them is here.
+READING: dict[int, frozenset[int]] = {
+    # RTM_GET LINK, ADDR, ROUTE, NEIGH, RULE, QDISC, TCLASS, TFILTER, NETCONF, MDB, NSID, CHAIN, NEXTHOP, VLAN
+    NETLINK_ROUTE: frozenset((18, 22, 26, 30, 34, 38, 42, 46, 82, 86, 90, 102, 106, 114)),
+    NETLINK_SOCK_DIAG: frozenset((20,)),  # SOCK_DIAG_BY_FAMILY; SOCK_DESTROY is 21
+    NETLINK_NETFILTER: frozenset(
+        _nfnl(1, 1, 4, 5)  # IPCTNL_MSG_CT_GET, GET_STATS_CPU, GET_STATS
+        + _nfnl(2, 1)  # IPCTNL_MSG_EXP_GET
+        + _nfnl(6, 1, 7, 11, 12, 14, 15)  # IPSET_CMD_PROTOCOL, LIST, TEST, HEADER, GET_BYNAME, GET_BYINDEX
+        + _nfnl(10, 1, 4, 7, 10, 13, 16, 19, 23)  # NFT_MSG_GET TABLE, CHAIN, RULE, SET, SETELEM, GEN, OBJ, FLOWTABLE
+        + _nfnl(12, 0)  # NFNL_MSG_HOOK_GET
+    ),
+}
+
+_HEADER = Struct("=IHHII")  # struct nlmsghdr: len, type, flags, seq, pid
+_ATTRIBUTE = Struct("=HH")  # struct nlattr: len, type
+_attribute_at = _ATTRIBUTE.unpack_from
+_header_at = _HEADER.unpack_from
+_INT = Struct("=i")
+_TIMEOUT = Struct("@ll").pack(10, 0)  # struct timeval
+
+_RECEIVE_BUFFER = bytearray(1 << 17)  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees this
+
+
+class Interrupted(OSError):
+    """The kernel's tables kept changing while they were read (NLM_F_DUMP_INTR every time)."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "it kept changing while it was read")
+
+
+class Request(NamedTuple):
+    """One question: message type and what follows struct nlmsghdr."""
+
+    type: int
+    body: bytes
+
+
+class Netlink:
+    """One netlink socket of one protocol, opened in the namespace the thread is in at that moment.
+
+    Every method raises OSError with the kernel's errno. Payloads are returned without struct nlmsghdr.
+    """
+
+    def __init__(self, protocol: int) -> None:
+        self.protocol = protocol
+        self._sequence = 0
+        self._socket = Socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+        try:
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _TIMEOUT)
+            self.strict = protocol == NETLINK_ROUTE and self._try_option(NETLINK_GET_STRICT_CHK)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _try_option(self, option: int) -> bool:
+        """Strict checking makes rtnetlink honour dump filters (Linux 4.20); before, everything is dumped."""
+        try:
+            self._socket.setsockopt(SOL_NETLINK, option, 1)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, requests: list[Request], flags: int) -> int:
+        """Sends requests in one datagram; returns the sequence number of the first (they count up from it)."""
+        allowed = READING[self.protocol]
+        first = self._sequence + 1
+        parts = []
+        for request in requests:
+            if request.type not in allowed or flags & ~_ALLOWED_FLAGS:
+                raise AssertionError(f"netlink message type {request.type} flags {flags:#x} is not a reading one")
+            self._sequence += 1
+            padding = b"\0" * (-len(request.body) & 3)
+            parts.append(_HEADER.pack(16 + len(request.body), request.type, flags, self._sequence, 0))
+            parts.append(request.body + padding)
+        self._socket.sendto(b"".join(parts), (0, 0))
+        return first
+
+    def _receive(self) -> bytes:
+        while True:
+            size = self._socket.recv_into(_RECEIVE_BUFFER, 0, MSG_TRUNC)
+            if size > len(_RECEIVE_BUFFER):
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            if size:
+                return bytes(memoryview(_RECEIVE_BUFFER)[:size])
+
+    def dump(self, type_: int, body: bytes, attempts: int = 10) -> list[bytes]:
+        """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile."""
+        request = [Request(type_, body)]
+        for _ in range(attempts):
+            sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)
+            found, interrupted = self._collect(sequence)
+            if not interrupted:
+                return found
+        raise Interrupted
+
+    def _collect(self, sequence: int) -> tuple[list[bytes], bool]:
+        found: list[bytes] = []
+        interrupted = False
+        while True:
+            try:
+                chunk = self._receive()
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:  # netlink_overrun(): something was lost
+                    interrupted = True
+                    continue
+                raise
+            offset, end = 0, len(chunk)
+            while offset + 16 <= end:
+                length, kind, flags, number, _pid = _header_at(chunk, offset)
+                if number == sequence:
+                    if flags & NLM_F_DUMP_INTR:
+                        interrupted = True
+                    if kind == NLMSG_DONE or kind == NLMSG_ERROR:
+                        status = _INT.unpack_from(chunk, offset + 16)[0] if length >= 20 else 0
+                        if status < 0:
+                            raise OSError(-status, _strerror(-status))
+                        return found, interrupted
+                    if kind != NLMSG_NOOP:
+                        found.append(chunk[offset + 16 : offset + length])
+                offset += (length + 3) & ~3
+
+    def get(self, type_: int, body: bytes) -> bytes | None:
+        """The one object asked for, or None where the kernel acknowledges without an object."""
+        answer = self.get_many([Request(type_, body)])[0]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def get_many(self, requests: list[Request]) -> list[bytes | None | OSError]:
+        """One answer per request, in order; an error stands in its place instead of being raised.
+
+        Every request asks for an acknowledgement too, which marks its end.
+        """
+        if not requests:
+            return []
+        answers: list[bytes | None | OSError] = [None] * len(requests)
+        first = self.send(requests, NLM_F_REQUEST | NLM_F_ACK)
+        left = len(requests)
+        while left:
+            chunk = self._receive()
+            offset, end = 0, len(chunk)
+            while offset + 16 <= end:
+                length, kind, _flags, number, _pid = _header_at(chunk, offset)
+                index = number - first
+                if 0 <= index < len(requests):
+                    if kind == NLMSG_ERROR:
+                        left -= 1
+                        status = _INT.unpack_from(chunk, offset + 16)[0]
+                        if status < 0:
+                            answers[index] = OSError(-status, _strerror(-status))
+                    elif kind != NLMSG_NOOP:
+                        answers[index] = chunk[offset + 16 : offset + length]
+                offset += (length + 3) & ~3
+        return answers
+
+
+def _strerror(number: int) -> str:
+    return os.strerror(number) if number < 4096 else f"private error {number}"  # ipset numbers its own from 4096
+
+
+def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
+    """The attributes from ``offset`` to the end of ``data``, by type (flags removed); the last of a repeated type wins."""
+    found = {}
+    end = len(data) - 3
+    try:
+        while offset < end:
+            length, kind = _attribute_at(data, offset)
+            if length < 4:
+                break
+            found[kind & 0x3FFF] = data[offset + 4 : offset + length]
+            offset += (length + 3) & ~3
+    except struct_error:
+        pass
+    return found
+
+
+def attribute_list(data: bytes, offset: int = 0) -> list[tuple[int, bytes]]:
+    """As :func:`attributes`, for lists in which a type repeats."""
+    found = []
+    end = len(data) - 3
+    while offset < end:
+        length, kind = _attribute_at(data, offset)
+        if length < 4:
+            break
+        found.append((kind & 0x3FFF, data[offset + 4 : offset + length]))
+        offset += (length + 3) & ~3
+    return found
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One encoded attribute, padded."""
+    return _ATTRIBUTE.pack(4 + len(value), kind) + value + b"\0" * (-len(value) & 3)
+
+
+def nested(kind: int, *parts: bytes) -> bytes:
+    """One attribute holding others."""
+    return attribute(kind | NLA_F_NESTED, b"".join(parts))
+
+
+def text_attribute(kind: int, text: str) -> bytes:
+    """A NUL-terminated string attribute. surrogateescape: interface names are any bytes."""
+    return attribute(kind, text.encode("utf-8", "surrogateescape") + b"\0")
+
+
+_u16 = Struct("=H").unpack_from
+_u32 = Struct("=I").unpack_from
+
+
+def u16(data: bytes) -> int:
+    """Host byte order, as rtnetlink mostly has it."""
+    value: int = _u16(data)[0]
+    return value
+
+
+def u32(data: bytes) -> int:
+    """Host byte order."""
+    value: int = _u32(data)[0]
+    return value
+
+
+def be(data: bytes) -> int:
+    """Network byte order, any width, as nfnetlink has it."""
+    return int.from_bytes(data, "big")
+
+
+def text(data: bytes) -> str:
+    """A string attribute without its NUL."""
+    return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")

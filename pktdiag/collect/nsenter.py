@@ -1,0 +1,136 @@
+"""Standing inside another network namespace for a moment, and coming back.
+
+A socket belongs to the namespace in which it was made, so most reading needs one visit only. /proc/sys/net and
+/proc/thread-self/net show the namespace of the *reading task* (net/sysctl_net.c: net_ctl_header_lookup looks at
+current->nsproxy; fs/proc/proc_net.c: get_proc_task_net), so they are read during a visit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from pktdiag.collect.libc import setns
+from pktdiag.collect.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink
+
+OWN_NAMESPACE = "/proc/thread-self/ns/net"
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class NamespaceFd:
+    """An open /proc/PID/ns/net. Holding it keeps the namespace alive."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class FdPool:
+    """Open descriptors of all namespaces, the longest unused closed first, so that a host may have any number."""
+
+    def __init__(self, capacity: int = 192) -> None:
+        self._capacity = capacity
+        self._open: OrderedDict[tuple[int, str], Closable] = OrderedDict()
+
+    def get(self, key: tuple[int, str]) -> Closable | None:
+        found = self._open.get(key)
+        if found is not None:
+            self._open.move_to_end(key)
+        return found
+
+    def put(self, key: tuple[int, str], value: Closable) -> None:
+        while len(self._open) >= self._capacity:
+            self._open.popitem(last=False)[1].close()
+        self._open[key] = value
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class Door:
+    """The way into one namespace: its sockets, and visits to it. Raises OSError where it cannot be entered."""
+
+    def __init__(self, inode: int, path: str, pool: FdPool) -> None:
+        self.inode, self.path = inode, path
+        self._pool = pool
+        self._here = os.stat(OWN_NAMESPACE).st_ino == inode
+
+    def fd(self) -> int:
+        """A descriptor of the namespace. FileNotFoundError when ``path`` has come to name another one."""
+        key = (self.inode, "ns")
+        known = self._pool.get(key)
+        if not isinstance(known, NamespaceFd):
+            known = NamespaceFd(OWN_NAMESPACE if self._here else self.path)
+            if os.fstat(known.fd).st_ino != self.inode:  # the pid was used again by another process
+                known.close()
+                raise FileNotFoundError(2, os.strerror(2), self.path)
+            self._pool.put(key, known)
+        return known.fd
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread stands in the namespace within the block. Not being able to come back ends the process: every
+        later answer would be about the wrong host."""
+        if self._here:
+            yield
+            return
+        target = self.fd()
+        home = os.open(OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(target)
+            try:
+                yield
+            finally:
+                try:
+                    setns(home)
+                except OSError as error:
+                    raise SystemExit(f"pktdiag: cannot return to its own network namespace: {error}") from error
+        finally:
+            os.close(home)
+
+    def _netlink(self, name: str, protocol: int) -> Netlink:
+        known = self._pool.get((self.inode, name))
+        if not isinstance(known, Netlink):
+            with self.inside():
+                known = Netlink(protocol)
+            self._pool.put((self.inode, name), known)
+        return known
+
+    def route(self) -> Netlink:
+        return self._netlink("route", NETLINK_ROUTE)
+
+    def netfilter(self) -> Netlink:
+        return self._netlink("netfilter", NETLINK_NETFILTER)
+
+    def diag(self) -> Netlink:
+        return self._netlink("diag", NETLINK_SOCK_DIAG)
+
+    def read(self, path: str) -> bytes | None:
+        """A whole /proc or /sys file as the namespace sees it; None where there is no such file."""
+        with self.inside():
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        # Which namespace a file speaks of was settled when it was opened.
+        try:
+            chunks = []
+            while chunk := os.read(fd, 1 << 16):
+                chunks.append(chunk)
+                if len(chunk) < 512 and path.startswith("/proc/sys/"):
+                    break  # a sysctl comes in one piece; asking for the end costs as much as asking for it
+            return b"".join(chunks)
+        finally:
+            os.close(fd)

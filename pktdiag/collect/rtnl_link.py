@@ -1,0 +1,120 @@
+"""Interfaces: RTM_GETLINK (net/core/rtnetlink.c: rtnl_fill_ifinfo)."""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any
+
+from pktdiag.collect.netlink import Netlink, attribute, attributes, text, text_attribute, u32
+from pktdiag.model.host import Link, LinkRef
+from pktdiag.model.kernel import IFF_LOOPBACK
+
+RTM_GETLINK = 18
+_IFINFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
+
+# Without statistics: they are most of a link's message. RTEXT_FILTER_SKIP_STATS
+_EXT_MASK = attribute(29, Struct("=I").pack(1 << 3))
+
+(IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO,
+ IFLA_IFALIAS, IFLA_GROUP, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_XDP) = 1, 3, 4, 5, 6, 10, 13, 16, 18, 20, 27, 33, 37, 43
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFLA_XDP_ATTACHED, IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID = 2, 4, 5, 6, 7
+ARPHRD_LOOPBACK = 772
+
+
+def read_links(netlink: Netlink) -> dict[int, Link]:
+    """Every interface, by ifindex in ascending order."""
+    links = [decode_link(payload) for payload in netlink.dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0) + _EXT_MASK)]
+    links.sort(key=_ifindex)
+    return {link.ifindex: link for link in links}
+
+
+def read_link(netlink: Netlink, ifindex: int) -> Link | None:
+    """One interface, or None where there is none of that index."""
+    return _read_one(netlink, _IFINFO.pack(0, 0, ifindex, 0, 0) + _EXT_MASK)
+
+
+def read_link_named(netlink: Netlink, name: str) -> Link | None:
+    """One interface by name, or None."""
+    if not name or len(name) > 15:  # IFNAMSIZ
+        return None
+    return _read_one(netlink, _IFINFO.pack(0, 0, 0, 0, 0) + _EXT_MASK + text_attribute(IFLA_IFNAME, name))
+
+
+def _read_one(netlink: Netlink, body: bytes) -> Link | None:
+    import errno
+
+    try:
+        payload = netlink.get(RTM_GETLINK, body)
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.EINVAL):
+            return None
+        raise
+    return None if payload is None else decode_link(payload)
+
+
+def _ifindex(link: Link) -> int:
+    return link.ifindex
+
+
+def decode_link(payload: bytes) -> Link:
+    """One RTM_NEWLINK payload (struct ifinfomsg and attributes)."""
+    _family, type_, ifindex, flags, _change = _IFINFO.unpack_from(payload)
+    found = attributes(payload, 16)
+    get = found.get
+    kind, slave_kind = "", ""
+    data: dict[str, Any] = {}
+    port: dict[str, Any] = {}
+    if (info := get(IFLA_LINKINFO)) is not None:
+        parts = attributes(info)
+        if (value := parts.get(IFLA_INFO_KIND)) is not None:
+            kind = text(value)
+            if (value := parts.get(IFLA_INFO_DATA)) is not None:
+                from pktdiag.collect.rtnl_linkinfo import decode_data
+
+                data = decode_data(kind, value)
+        if (value := parts.get(IFLA_INFO_SLAVE_KIND)) is not None:
+            slave_kind = text(value)
+            if (value := parts.get(IFLA_INFO_SLAVE_DATA)) is not None:
+                from pktdiag.collect.rtnl_linkinfo import decode_slave
+
+                port = decode_slave(slave_kind, value)
+    if not kind and flags & IFF_LOOPBACK:
+        kind = "loopback"
+    lower, nsid = get(IFLA_LINK), get(IFLA_LINK_NETNSID)
+    # IFLA_LINK 0: the other end has no index here (a tunnel without a device of its own).
+    link = LinkRef(u32(lower), None if nsid is None else u32(nsid)) if lower is not None and u32(lower) else None
+    if link is not None and link.nsid is None and link.ifindex == ifindex:
+        link = None
+    master, xdp, operstate, carrier = get(IFLA_MASTER), get(IFLA_XDP), get(IFLA_OPERSTATE), get(IFLA_CARRIER)
+    return Link(
+        ifindex, text(found[IFLA_IFNAME]), kind, flags, u32(found[IFLA_MTU]), get(IFLA_ADDRESS, b""), type_,
+        operstate[0] if operstate else 0,
+        None if master is None else u32(master),
+        link, slave_kind, data, port,
+        text(get(IFLA_QDISC, b"")),
+        None if xdp is None else _xdp(xdp),
+        _optional_u32(get(IFLA_GROUP)),
+        bool(carrier and carrier[0]),
+        text(get(IFLA_IFALIAS, b"")),
+        _optional_u32(get(IFLA_TXQLEN)),
+    )
+
+
+def _optional_u32(value: bytes | None) -> int:
+    return 0 if value is None else u32(value)
+
+
+def _xdp(data: bytes) -> str | None:
+    """rtnl_xdp_fill(): attached mode 1 native, 2 generic, 3 offloaded, 4 several (named apart then)."""
+    found = attributes(data)
+    mode = found.get(IFLA_XDP_ATTACHED, b"\0")[0]
+    if not mode:
+        return None
+    if mode == 4:
+        names = ((IFLA_XDP_DRV_PROG_ID, "xdp"), (IFLA_XDP_SKB_PROG_ID, "xdpgeneric"), (IFLA_XDP_HW_PROG_ID, "xdpoffload"))
+        return ", ".join(f"{name} id {u32(found[kind])}" for kind, name in names if kind in found)
+    name = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload"}.get(mode, f"xdp mode {mode}")
+    return f"{name} id {u32(found[IFLA_XDP_PROG_ID])}" if IFLA_XDP_PROG_ID in found else name
+
+

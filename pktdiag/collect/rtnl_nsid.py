@@ -1,0 +1,52 @@
+"""Which namespace a namespace id means: RTM_GETNSID (net/core/net_namespace.c: rtnl_net_getid).
+
+Ids are private to the asking namespace and the kernel translates one way only, from a namespace we hold open to its
+id, so candidates are tried in batches until the wanted id comes up. Asking assigns nothing (peernet2id, not _alloc).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from struct import Struct
+
+from pktdiag.collect.netlink import Netlink, Request, attribute, attributes
+
+RTM_GETNSID = 90
+NETNSA_NSID, NETNSA_FD = 1, 3
+_S32 = Struct("=i")
+BATCH = 32
+
+
+def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
+    """(nsid, inode, path) of every candidate (inode, path) the asking namespace has an id for, a batch at a time."""
+    rest = iter(candidates)
+    while batch := list(islice(rest, BATCH)):
+        yield _ask(netlink, batch)
+
+
+def _ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    opened: list[tuple[int, int, str]] = []
+    try:
+        for inode, path in batch:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue  # gone meanwhile, or not ours to open: it cannot be told apart from any other then
+            opened.append((fd, inode, path))
+            if os.fstat(fd).st_ino != inode:
+                opened.pop()
+                os.close(fd)
+        answers = netlink.get_many([Request(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, _S32.pack(fd))) for fd, _, _ in opened])
+    finally:
+        for fd, _, _ in opened:
+            os.close(fd)
+    found = []
+    for (_, inode, path), answer in zip(opened, answers):
+        if isinstance(answer, bytes):
+            value = attributes(answer, 4).get(NETNSA_NSID)
+            nsid = _S32.unpack(value)[0] if value is not None else -1
+            if nsid >= 0:  # NETNSA_NSID_NOT_ASSIGNED is -1
+                found.append((nsid, inode, path))
+    return found
