@@ -1,0 +1,54 @@
+"""owner: who holds the sending socket. net/netfilter/xt_owner.c: owner_mt."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
+
+UID, GID, SOCKET, SUPPL_GROUPS = 1, 2, 4, 8
+
+
+class Owner(NamedTuple):
+    """struct xt_owner_match_info."""
+
+    uid: tuple[int, int]
+    gid: tuple[int, int]
+    match: int
+    invert: int
+
+
+def decode(rev: int, data: bytes, family: int) -> Owner:
+    if rev != 1:
+        raise UnknownRevisionError
+    uid_min, uid_max, gid_min, gid_max, match, invert = unpack_from("=4IBB", data)
+    return Owner((uid_min, uid_max), (gid_min, gid_max), match, invert)
+
+
+def evaluate(info: Owner, ctx: HookContext) -> Tri:
+    """A socket of another namespace counts as none; a kernel socket has neither uid nor gid."""
+    sock = ctx.skb.sock
+    if sock is None or ctx.skb.sock_ns != ctx.ns.id:
+        return info.match ^ info.invert == 0
+    if info.match & info.invert & SOCKET:
+        return False
+    if info.match & UID and (info.uid[0] <= sock.uid <= info.uid[1]) == bool(info.invert & UID):
+        return False
+    if info.match & GID:
+        return Unknown(f"the sending process {'does not run' if info.invert & GID else 'runs'} in group {_span(info.gid)}")
+    return True
+
+
+def _span(pair: tuple[int, int]) -> str:
+    return f"{pair[0]}" if pair[0] == pair[1] else f"{pair[0]}-{pair[1]}"
+
+
+def render(info: Owner, family: int) -> str:
+    parts = []
+    for bit, label, value in ((SOCKET, "--socket-exists", ""), (UID, "--uid-owner", f" {_span(info.uid)}"),
+                              (GID, "--gid-owner", f" {_span(info.gid)}"), (SUPPL_GROUPS, "--suppl-groups", "")):
+        if info.match & bit:
+            parts.append(f"{bang(info.invert & bit)}{label}{value}")
+    return " ".join(parts)
