@@ -42,7 +42,7 @@ def no_listener(case: Case) -> Finding:
         proposal = Proposal("bind the service to 0.0.0.0 (or to the address that is used), not to a loopback or other address",
                             (inside(case, tool),), ())
         return Finding(summary, tuple(evidence), (proposal,))
-    proposals = []
+    proposals: list[Proposal] = []
     for ns, sock, address in _listeners_elsewhere(case, packet):
         target = place(case, ns)
         got = sockets.receiver(ns, sock, case.host.container_of(ns.id))
@@ -54,7 +54,8 @@ def no_listener(case: Case) -> Finding:
         ports = _open_ports(case, packet)
         if ports:
             evidence.append(f"{where} listens on {name} {ports}")
-        proposals.append(Proposal(f"start the service on port {packet.dport}, or aim at a port that is listened on", (inside(case, tool),), ()))
+        why = f"start the service on port {packet.dport}, or aim at a port that is listened on"
+        proposals.append(Proposal(why, (inside(case, tool),), ()))
     return Finding(summary, tuple(evidence), tuple(proposals[:3]))
 
 
@@ -127,4 +128,5 @@ def overflow(case: Case) -> Finding:
 
 
 def no_connection(case: Case) -> Finding:
-    return Finding("", (case.drop.text,), (Proposal("the connection is gone on this side (restarted, or timed out); open a new one", (), ()),))
+    again = Proposal("the connection is gone on this side (restarted, or timed out); open a new one", (), ())
+    return Finding("", (case.drop.text,), (again,))

@@ -13,5 +13,5 @@ def failed(case: Case) -> Finding:
     evidence = (case.drop.text, f"Entries FAILED or INCOMPLETE: {inside(case, f'ip neigh show dev {case.drop.device}')}",
                 f"Room in the neighbour table: gc_thresh3={thresholds[2]} (host-wide)")
     return Finding(f"{place(case)} cannot reach the next hop on {case.drop.device}: nobody answers {protocol} for it.", evidence,
-                   (Proposal("see that the machine or container with that address runs, is attached to the same link, and that its interface is up",
+                   (Proposal("see that the machine or container with that address runs, is attached to the same link, and is up",
                              (inside(case, f"ip neigh show dev {case.drop.device}"),), ()),))

@@ -17,14 +17,15 @@ def rp_filter(case: Case) -> Finding:
     dev = case.drop.device
     src = format_address(case.packet.src)
     values = {name: case.ns.sysctl(f"net/ipv4/conf/{name}/rp_filter") for name in ("all", dev)}
-    evidence = [f"net.ipv4.conf.{name}.rp_filter={value}; the larger of the two rules: {inside(case, f'sysctl net.ipv4.conf.{name}.rp_filter')}"
-                for name, value in values.items()]
+    evidence = [f"net.ipv4.conf.{name}.rp_filter={value} (the larger of the two rules): "
+                + inside(case, f"sysctl net.ipv4.conf.{name}.rp_filter") for name, value in values.items()]
     evidence.append(f"The way back to {src}: {inside(case, f'ip route get {src}')}")
     evidence.append("Counter it moves: TcpExtIPReversePathFilter")
     loose = Proposal(f"loosen reverse path filtering on {dev}", (inside(case, f"sysctl -w net.ipv4.conf.{dev}.rp_filter=2"),),
                      (SetSysctl(case.ns.id, f"net/ipv4/conf/{dev}/rp_filter", "2"),))
-    off = Proposal("switch reverse path filtering off on it", (inside(case, f"sysctl -w net.ipv4.conf.{dev}.rp_filter=0 net.ipv4.conf.all.rp_filter=0"),),
-                   (SetSysctl(case.ns.id, f"net/ipv4/conf/{dev}/rp_filter", "0"), SetSysctl(case.ns.id, "net/ipv4/conf/all/rp_filter", "0")))
+    off = Proposal("switch reverse path filtering off on it",
+                   (inside(case, f"sysctl -w net.ipv4.conf.{dev}.rp_filter=0 net.ipv4.conf.all.rp_filter=0"),),
+                   tuple(SetSysctl(case.ns.id, f"net/ipv4/conf/{name}/rp_filter", "0") for name in (dev, "all")))
     loose_helps = "no route leads back" not in case.drop.text
     summary = f"Reverse path filtering on {dev} in {place(case)} drops it: {case.drop.text.split(': ', 1)[-1]}"
     return Finding(summary, tuple(evidence), (loose,) if loose_helps else (off,))

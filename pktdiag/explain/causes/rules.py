@@ -9,7 +9,6 @@ from pktdiag.model.kernel import AF_INET, AF_INET6, NFPROTO_BRIDGE, NFPROTO_INET
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import Unreadable
-from pktdiag.netfilter.nft.load import chain_names
 
 _FAMILIES = {"ip": AF_INET, "ip6": AF_INET6, "inet": NFPROTO_INET, "bridge": NFPROTO_BRIDGE}
 _BASE_CHAINS = {"prerouting": "PREROUTING", "input": "INPUT", "forward": "FORWARD", "output": "OUTPUT", "postrouting": "POSTROUTING"}
@@ -121,7 +120,8 @@ def _has_chain(case: Case, rule: RuleRef, chain: str) -> bool:
         if rule.backend == "iptables-legacy":
             _, entries = case.ns.xt_table(case.packet.family, rule.table)
             return chain.encode() + b"\0" in entries
-        return chain in chain_names(case.ns, _FAMILIES[rule.family], rule.table)
+        names = chain.encode() + b"\0", rule.table.encode() + b"\0"
+        return any(all(name in payload for name in names) for payload in case.ns.nft_chains(_FAMILIES[rule.family]))
     except Unreadable:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from pktdiag.explain.whatif import nft_rule, xt_rule
 from pktdiag.explain.whatif.changes import (
@@ -116,7 +117,8 @@ class OverlayHost:
     def wrap(self, below: NamespaceView) -> NamespaceView:
         found = self._wrapped.get(below.id)
         if found is None:
-            found = self._wrapped[below.id] = OverlayNamespace(below, self._changes, self)  # type: ignore[assignment]
+            # Everything OverlayNamespace does not answer itself it delegates, which the type checker cannot see.
+            found = self._wrapped[below.id] = cast(NamespaceView, OverlayNamespace(below, self._changes, self))
         return found
 
     def current_namespace(self) -> NamespaceView:

@@ -51,7 +51,7 @@ def insert(info: bytes, entries: bytes, chain: str, entry: bytes, family: int) -
     body = bytearray(entries[_ENTRIES_HEADER:])
     place = _chain_start(info, body, chain, family)
     grown = len(entry)
-    size, target_at, next_at = _sizes(family)
+    _size, target_at, _next_at = _sizes(family)
     position = 0
     while position < len(body):
         target_offset, next_offset = unpack_from("=HH", body, position + target_at)
@@ -88,7 +88,7 @@ def _chain_start(info: bytes, body: bytearray, chain: str, family: int) -> int:
         if not valid & 1 << hook:
             raise KeyError(chain)
         return int(unpack_from("=I", info, _INFO_HOOKS + 4 * hook)[0])
-    size, target_at, _ = _sizes(family)
+    _size, target_at, _ = _sizes(family)
     position = 0
     while position < len(body):
         target_offset, next_offset = unpack_from("=HH", body, position + target_at)
@@ -96,7 +96,7 @@ def _chain_start(info: bytes, body: bytearray, chain: str, family: int) -> int:
         if bytes(body[target + 2:target + 31]).rstrip(b"\0") == b"ERROR":
             name = bytes(body[target + _TARGET_HEADER:target + _TARGET_HEADER + 30]).split(b"\0")[0]
             if name.decode(errors="replace") == chain:
-                return position + next_offset
+                return int(position + next_offset)
         position += next_offset
     raise KeyError(chain)
 
