@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pktdiag.conntrack import track
 from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
 from pktdiag.model.trace import (
@@ -95,6 +96,9 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
     skb = Skb(answer.packet, answer.mark)
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind
+    if answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included):
+        # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
+        track.attach(skb, answer.skb)
     ns = answer.ns
     walk.guarded(lambda: _send_answer(walk, ns, answer, skb), ns, None, skb)
     walk.run_backlog()
