@@ -48,6 +48,10 @@ class LiveHost:
 
         return [self._known(handle.inode, handle.path, handle.names, handle.pids) for handle in find_namespaces()]
 
+    def adopt(self, inode: int, path: str, names: tuple[str, ...], pids: tuple[int, ...]) -> LiveNamespace:
+        """A namespace found by other means than its number (a container's name), so that it need not be searched again."""
+        return self._known(inode, path, names, pids)
+
     def _known(self, inode: int, path: str, names: tuple[str, ...] | None, pids: tuple[int, ...] = ()) -> LiveNamespace:
         known = self._namespaces.get(inode)
         if known is None:
