@@ -33,8 +33,8 @@ class Start(NamedTuple):
     dst_mac: bytes | None
 
 
-def build(host: HostView, values: dict[str, Any], resolve: Resolve) -> Question:
-    """The question that ``values`` (see ``options``) put to ``host``. Raises CliError."""
+def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Callable[[str | None], NamespaceView]) -> Question:
+    """The question that ``values`` (see ``options``) put to ``host``; ``base_of`` understands ``--ns``. Raises CliError."""
     values = with_log(values) if values.get("from_log") else values
     words = values["words"]
     if not 1 <= len(words) <= 2:
@@ -43,7 +43,7 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve) -> Question:
     source = endpoint.parse(words[0], with_proto=False) if len(words) == 2 else None
     target = endpoint.parse(words[-1])
     notes: list[str] = []
-    base = resolve(values["ns"]) if values["ns"] else host.current_namespace()
+    base = base_of(values["ns"])
     start = _start(host, base, source, values["in_"], resolve, notes, target)
     dst = _destination(host, target, start, source, resolve, notes)
     if start.src is not None and len(start.src) != len(dst):
