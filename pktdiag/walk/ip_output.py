@@ -41,7 +41,8 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     decision = route.output(walk, ns, skb.packet, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
     skb.route = decision
     if decision.kind == "error":
-        counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" else ()
+        # Counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own answers.
+        counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
         walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
                   counters=counters, cause="no-route" if decision.match is not None else "bad-source")
         return

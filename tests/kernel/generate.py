@@ -14,8 +14,9 @@ from .traffic import packets
 PACKETS_PER_HOST = 10
 
 
-def generate(seed: int, index: int) -> Host:
-    """Host number ``index`` of a seed."""
+def generate(seed: int, index: int, without: frozenset[str] = frozenset()) -> Host:
+    """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
+    rest of the host as it is."""
     plan = Plan(Random(f"pktdiag {seed}:{index}"))
     wire(plan)
     routes(plan)
@@ -28,4 +29,8 @@ def generate(seed: int, index: int) -> Host:
             nft_rules(plan, name)
         if 0.35 < draw < 0.75:
             xt_rules(plan, name)
-    return {"seed": f"{seed}:{index}", "items": plan.items, "packets": packets(plan, PACKETS_PER_HOST)}
+    sent = packets(plan, PACKETS_PER_HOST)
+    items = [item for item in plan.items if item["do"] not in without]
+    if "ipv6" in without:
+        sent = [packet for packet in sent if ":" not in packet["dst"]]
+    return {"seed": f"{seed}:{index}", "items": items, "packets": sent}

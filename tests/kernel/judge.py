@@ -178,7 +178,8 @@ class Summary:
 
 
 def run(cases: int, seed: int, jobs: int, *, first: int = 0, progress: bool = True, stop_at: int = 0,
-        fault: str = "") -> Summary:
+        fault: str = "",
+        without: frozenset[str] = frozenset()) -> Summary:
     """Judges at least ``cases`` random packets. ``stop_at``: ends after that many wrong ones. ``fault``: with one put in."""
     used = cpus(jobs)
     hosts = cases  # an upper bound; the parent stops reading when it has enough
@@ -187,7 +188,7 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, progress: bool = Tr
         position = used.index(next(iter(os.sched_getaffinity(0))))
         with faults.applied(fault):
             for index in range(first + position, first + hosts, len(used)):
-                host = generate(seed, index)
+                host = generate(seed, index, without)
                 try:
                     results, fleeting = bench.judged(host)
                 except Exception as error:

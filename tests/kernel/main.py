@@ -26,13 +26,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--self-test", action="store_true", help="put in deliberate faults; each must be found within 2,000 cases")
     parser.add_argument("--vm", action="store_true", help="run on Debian's 6.1 kernel in an emulator")
     parser.add_argument("--stop-at", type=int, default=0, help="end after this many wrong cases")
+    parser.add_argument("--without", default="", metavar="KINDS", help="leave out nft, xt, ipv6 (comma-separated)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args(argv)
     if os.geteuid():
         print("scripts/judge builds network namespaces: run it as root", file=sys.stderr)
         return 2
+    without = frozenset(args.without.split(",")) - {""}
     if args.only or args.replay:
-        return _one(args.only, args.replay, args.shrink, args.out)
+        return _one(args.only, args.replay, args.shrink, args.out, without)
     if args.vm:
         from . import vm
         return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
@@ -41,11 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
           + (f" --first {args.first}" if args.first else ""))
     summary = judge.run(args.cases, args.seed, args.jobs, first=args.first, progress=not args.quiet and sys.stdout.isatty(),
-                        stop_at=args.stop_at)
+                        stop_at=args.stop_at, without=without)
     summary.print()
     for message in summary.wrong[:40]:
         kind, text = message["mismatches"][0]
-        print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-1500:]}")
+        print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-200:] if kind == 'crash' else text[:900]}")
     if args.shrink:
         seen: set[str] = set()
         for message in summary.wrong:
@@ -53,11 +55,11 @@ def main(argv: list[str] | None = None) -> int:
             if signature in seen or len(seen) > 30:
                 continue
             seen.add(signature)
-            _one(f"{message['host']}:{message['packet']}", None, True, args.out)
+            _one(f"{message['host']}:{message['packet']}", None, True, args.out, without)
     return 1 if summary.wrong else 0
 
 
-def _one(only: str | None, replay: str | None, shrinking: bool, out: str) -> int:
+def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str]) -> int:
     packet: int | None = None
     if replay:
         with open(replay) as file:
@@ -66,7 +68,7 @@ def _one(only: str | None, replay: str | None, shrinking: bool, out: str) -> int
         packet = len(host["packets"]) - 1
     else:
         seed, index, *rest = (int(part) for part in str(only).split(":"))
-        host = generate(seed, index)
+        host = generate(seed, index, without)
         packet = rest[0] if rest else None
         name = f"{seed}-{index}"
 
