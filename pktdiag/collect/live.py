@@ -23,6 +23,7 @@ class LiveHost:
         self._gaps: list[Gap] = []
         self._own = os.stat(OWN_NAMESPACE).st_ino
         self._processes: dict[str, Sequence[Process]] = {}
+        self._all_pids: dict[str, tuple[int, ...]] = {}
 
     # -- namespaces --------------------------------------------------------------------------------------------------
     def current_namespace(self) -> LiveNamespace:
@@ -44,9 +45,13 @@ class LiveHost:
         return self._known(inode, handle.path, handle.names, handle.pids)
 
     def namespaces(self) -> Iterable[LiveNamespace]:
-        from pktdiag.collect.namespaces import find_namespaces
+        from pktdiag.collect.namespaces import scan
 
-        return [self._known(handle.inode, handle.path, handle.names, handle.pids) for handle in find_namespaces()]
+        found = scan()
+        self._all_pids = {f"net:[{handle.inode}]": handle.pids for handle in found.handles}
+        for gap in found.gaps:
+            self.note_gap(gap)
+        return [self._known(handle.inode, handle.path, handle.names, handle.pids) for handle in found.handles]
 
     def adopt(self, inode: int, path: str, names: tuple[str, ...], pids: tuple[int, ...]) -> LiveNamespace:
         """A namespace found by other means than its number (a container's name), so that it need not be searched again."""
@@ -79,9 +84,9 @@ class LiveHost:
                     self._nsids[asking.inode, found] = inode
                 if key in self._nsids:
                     break
-        inode = self._nsids.get(key)
-        if inode is None:
+        if key not in self._nsids:
             return None
+        inode = self._nsids[key]
         known = self._namespaces.get(inode)
         return known if known is not None else self._known(inode, dict(self._candidates)[inode], None)
 
@@ -128,7 +133,8 @@ class LiveHost:
         if known is None:
             from pktdiag.collect.processes import in_namespace
 
-            known = self._processes[netns] = in_namespace(int(netns[5:-1]))
+            # After a full scan each namespace's pids are known: not all of /proc once more for every namespace.
+            known = self._processes[netns] = in_namespace(int(netns[5:-1]), self._all_pids.get(netns))
         return known
 
     def owners(self, namespace: LiveNamespace, inode: int) -> tuple[Process, ...]:
@@ -164,6 +170,7 @@ class LiveHost:
         self._more_candidates = None
         self._gaps.clear()
         self._processes.clear()
+        self._all_pids.clear()
 
     def close(self) -> None:
         self.refresh()
