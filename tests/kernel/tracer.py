@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import re
 from typing import NamedTuple
@@ -44,6 +45,10 @@ class Tracer:
         for event in EVENTS:
             if os.path.isdir(f"{self.instance}/events/{event}"):
                 self._write(f"events/{event}/enable", "1")
+        self._symbols: list[tuple[int, str]] = []
+        if os.path.exists(f"{self.instance}/options/hash-ptr"):
+            # 6.1's event prints the dropping function's address and not its name.
+            self._write("options/hash-ptr", "0")
         self._pipe = os.open(f"{self.instance}/per_cpu/cpu{cpu}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         with open(f"{self.instance}/events/skb/kfree_skb/format") as file:
             self.reasons = frozenset(re.findall(r'\{ \d+, "(\w+)" \}', file.read()))
@@ -72,8 +77,18 @@ class Tracer:
             skb, device = _SKB.search(rest), _DEV.search(rest)
             reason, location = _REASON.search(rest), _LOCATION.search(rest)
             events.append(Event(name, int(pid), skb[1] if skb else "", device[1] if device else "",
-                                reason[1] if reason else "", location[1] if location else ""))
+                                reason[1] if reason else "", self._function(location[1]) if location else ""))
         return events
+
+    def _function(self, location: str) -> str:
+        """The function a drop was made in; 6.1 prints its address."""
+        if len(location) != 16 or not location.startswith("ffff"):
+            return location
+        if not self._symbols:
+            with open("/proc/kallsyms") as file:
+                self._symbols = sorted((int(line[:16], 16), line.split()[2]) for line in file if line[17] in "tT")
+        position = bisect.bisect(self._symbols, (int(location, 16), "~"))
+        return self._symbols[position - 1][1] if position else location
 
     def close(self) -> None:
         os.close(self._pipe)
