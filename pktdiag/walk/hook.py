@@ -11,13 +11,20 @@ from pktdiag.walk.state import Walk
 
 
 def run_hook(walk: Walk, ns: NamespaceView, pf: int, hook: int, skb: Skb, indev: Link | None, outdev: Link | None,
-             stage: str) -> bool:
-    """Runs everything registered there. True: the packet goes on. False: it ended here and its fate is recorded."""
+             stage: str, *, low: int | None = None, high: int | None = None) -> bool:
+    """Runs everything registered there. True: the packet goes on. False: it ended here and its fate is recorded.
+
+    ``low`` and ``high`` bound the priorities: br_netfilter leaves a bridge hook in its middle and comes back into it."""
     skb.extra["nf_pf"], skb.extra["nf_hook"], skb.extra["nf_in"] = pf, hook, indev
     ctx = HookContext(services_of(walk), ns, pf, hook, skb, indev, outdev)
     device = indev or outdev
     try:
-        result = hooks.run(ctx)
+        if low is None and high is None:
+            result = hooks.run(ctx)
+        else:
+            entries = hooks.entries_of(ctx, device.ifindex if device else 0)
+            result = hooks.run_entries(ctx, [entry for entry in entries if (low is None or entry.priority >= low)
+                                             and (high is None or entry.priority <= high)])
     except Unreadable as error:
         gap = error.gap
         remedy = f" ({gap.remedy})" if gap.remedy else ""

@@ -21,7 +21,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import icmp, ip_forward, local, route
+from pktdiag.walk import br_netfilter, icmp, ip_forward, local, route
 from pktdiag.walk.fib import describe
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.route import RouteResult
@@ -45,7 +45,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     if not v4 and _bad_header6(walk, ns, dev, skb):
         return
     pf = NFPROTO_IPV4 if v4 else NFPROTO_IPV6
-    if not run_hook(walk, ns, pf, NF_INET_PRE_ROUTING, skb, dev, None, "prerouting"):
+    if not br_netfilter.sabotages(ns, dev, skb) and \
+            not run_hook(walk, ns, pf, NF_INET_PRE_ROUTING, skb, dev, None, "prerouting"):
         return
     finish(walk, ns, dev, skb)
 

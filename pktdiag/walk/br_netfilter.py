@@ -1,0 +1,241 @@
+"""br_netfilter: bridged IP packets take a detour through the IP hooks, as if they were routed.
+
+::
+
+    bridge PRE_ROUTING, up to priority 0 | IP PRE_ROUTING, in = the bridge | (DNAT? routed or bridged elsewhere) | the rest
+    bridge FORWARD, up to priority -1    | IP FORWARD, in = out = the bridge | the rest, but *not* priority 0
+    bridge POST_ROUTING, all of it       | IP POST_ROUTING, out = the bridge | fragment, send
+
+Source: net/bridge/br_netfilter_hooks.c (br_nf_pre_routing, br_nf_pre_routing_finish, br_nf_forward_ip, br_nf_forward_arp,
+br_nf_post_routing, br_nf_dev_queue_xmit, br_nf_hook_thresh, ip_sabotage_in), br_netfilter_ipv6.c.
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import (
+    AF_INET,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    NF_ARP_FORWARD,
+    NF_BR_FORWARD,
+    NF_INET_FORWARD,
+    NF_INET_POST_ROUTING,
+    NF_INET_PRE_ROUTING,
+    NFPROTO_ARP,
+    NFPROTO_BRIDGE,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
+    PACKET_HOST,
+    PACKET_OTHERHOST,
+)
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb
+from pktdiag.walk import addresses
+from pktdiag.walk.hook import run_hook
+from pktdiag.walk.state import Walk
+
+PRIORITY = 0
+"""NF_BR_PRI_BRNF"""
+
+_SWITCHES = {ETH_P_IP: ("bridge-nf-call-iptables", "nf_call_iptables"), ETH_P_IPV6: ("bridge-nf-call-ip6tables", "nf_call_ip6tables"),
+             ETH_P_ARP: ("bridge-nf-call-arptables", "nf_call_arptables")}
+
+
+class NfBridge:
+    """struct nf_bridge_info: what the detour remembers, in ``skb.extra["nf_bridge"]``."""
+
+    __slots__ = ("bridged_dnat", "daddr", "in_prerouting", "otherhost", "physin", "physout", "sabotage_done", "src_mac")
+
+    def __init__(self, physin: int, daddr: bytes) -> None:
+        self.physin, self.daddr = physin, daddr
+        self.physout: int | None = None
+        self.in_prerouting = True
+        self.otherhost = False
+        self.sabotage_done = False
+        self.bridged_dnat = False
+        self.src_mac = b""
+
+    def copy(self) -> NfBridge:
+        other = NfBridge.__new__(NfBridge)
+        for name in NfBridge.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+
+def _info(skb: Skb) -> NfBridge | None:
+    info = skb.extra.get("nf_bridge")
+    return info if isinstance(info, NfBridge) else None
+
+
+def calls(ns: NamespaceView, br: Link, skb: Skb) -> bool:
+    """Whether a frame entering the bridge visits the IP hooks: br_netfilter is loaded, and switched on for the namespace
+    (net.bridge.bridge-nf-call-*) or for this bridge. Tagged frames do only with bridge-nf-filter-vlan-tagged."""
+    if skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
+        return False
+    return _switched_on(ns, br, skb.ethertype) and (skb.vlan_tci is None or ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") == "1")
+
+
+def _switched_on(ns: NamespaceView, br: Link, ethertype: int) -> bool:
+    sysctl, option = _SWITCHES[ethertype]
+    value = ns.sysctl(f"net/bridge/{sysctl}")
+    return value is not None and (value == "1" or bool(br.data.get(option)))
+
+
+def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> str:
+    """IP PRE_ROUTING, and what a changed destination means. "ended"; "bridge": go on as a frame; "bridged-dnat": it stays
+    on this bridge but needs the new destination's MAC address."""
+    from pktdiag.walk import route
+
+    info = skb.extra["nf_bridge"] = NfBridge(port.ifindex, skb.packet.dst)
+    assert isinstance(info, NfBridge)
+    skb.physin = port.ifindex
+    skb.sock = None
+    _hide_otherhost(skb, info)
+    v4 = skb.packet.family == AF_INET
+    walk.step(ns, "bridge-prerouting", br, f"br_netfilter: the bridged packet visits the {'IPv4' if v4 else 'IPv6'} hooks of {br.name}.")
+    if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_PRE_ROUTING, skb, br, None, "prerouting"):
+        return "ended"
+    _show_otherhost(skb, info)
+    info.in_prerouting = False
+    if skb.packet.dst == info.daddr:
+        return "bridge"
+    decision = route.input_(walk, ns, br, skb.packet, skb.mark)
+    if decision.kind == "error":
+        if v4 and decision.error == "EHOSTUNREACH" and not addresses.conf(ns, AF_INET, br.name, "forwarding"):
+            # Bridged-and-DNAT'ed traffic does not require ip_forward.
+            decision = route.output(walk, ns, skb.packet._replace(src=bytes(4)), any_source=True)
+            if decision.kind == "unicast" and decision.oif == br.ifindex:
+                skb.route = decision
+                return "bridged-dnat"
+        walk.drop(ns, "routing", br, skb, "NOT_SPECIFIED", f"br_netfilter: after the DNAT there is no way: {decision.text}.", cause="no-route")
+        return "ended"
+    if decision.oif == br.ifindex and decision.kind not in ("local", "broadcast"):
+        skb.route = decision
+        return "bridged-dnat"
+    skb.dst_mac = br.mac
+    skb.pkt_type = PACKET_HOST
+    walk.step(ns, "bridge", br, "br_netfilter: the DNAT leads off this bridge, so the frame goes up to be routed.")
+    return "bridge"
+
+
+def finish_bridge(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> None:
+    """br_nf_pre_routing_finish_bridge(): the neighbour knows the new destination's MAC address; the sender's stays. Only
+    with a cached header is it written in place; else the frame goes out through the bridge device and comes back."""
+    from pktdiag.walk import neighbour, route
+
+    info = _info(skb)
+    assert info is not None
+    decision = skb.route
+    next_hop = decision.next_hop(skb.packet) if isinstance(decision, route.RouteResult) else skb.packet.dst
+    if neighbour.header_cached(walk, ns, br, next_hop):
+        skb.dst_mac = neighbour.known(walk, ns, br, next_hop) or b""
+        _frame_finish(walk, ns, br, port, skb)
+        return
+    info.src_mac = skb.src_mac
+    info.bridged_dnat = True
+    neighbour.output(walk, ns, br, next_hop, skb)
+
+
+def returns_to_bridge(walk: Walk, ns: NamespaceView, br: Link, skb: Skb) -> bool:
+    """br_nf_dev_xmit(): the frame that finish_bridge sent to find its address goes on where it was taken off."""
+    info = _info(skb)
+    if info is None or not info.bridged_dnat:
+        return False
+    info.bridged_dnat = False
+    info.physout = None
+    skb.src_mac = info.src_mac
+    port = ns.link(info.physin)
+    if port is None:
+        walk.drop(ns, "bridge", br, skb, "NOT_SPECIFIED", "The port the frame came in through is gone.", cause="device-gone")
+    else:
+        _frame_finish(walk, ns, br, port, skb)
+    return True
+
+
+def _frame_finish(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> None:
+    from pktdiag.walk import bridge
+
+    bridge.frame_finish(walk, ns, br, port, skb)
+
+
+def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: Skb) -> bool:
+    """The bridge's FORWARD hook with br_netfilter's share. br_nf_hook_thresh() comes back behind priority 0, so bridge
+    chains at exactly 0 are passed over when the detour was taken. False: it ended."""
+    info = _info(skb)
+    tagged = skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1"
+    visits_ip = info is not None and not tagged and skb.ethertype in (ETH_P_IP, ETH_P_IPV6)
+    visits_arp = skb.ethertype == ETH_P_ARP and skb.vlan_tci is None and _switched_on(ns, br, ETH_P_ARP)
+
+    def hook(low: int | None, high: int | None) -> bool:
+        return run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb, came, to, "bridge-forward", low=low, high=high)
+
+    if visits_ip and info is not None:
+        return hook(None, PRIORITY - 1) and _forward_ip(walk, ns, br, to, skb, info) and hook(PRIORITY + 1, None)
+    if visits_arp:
+        return (hook(None, PRIORITY)
+                and run_hook(walk, ns, NFPROTO_ARP, NF_ARP_FORWARD, skb, came, to, "bridge-forward")
+                and hook(PRIORITY + 1, None))
+    return hook(None, None)
+
+
+def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, shared: NfBridge) -> bool:
+    info = skb.extra["nf_bridge"] = shared.copy()
+    assert isinstance(info, NfBridge)
+    _hide_otherhost(skb, info)
+    info.physout = skb.physout = to.ifindex
+    pf = NFPROTO_IPV4 if skb.ethertype == ETH_P_IP else NFPROTO_IPV6
+    if not run_hook(walk, ns, pf, NF_INET_FORWARD, skb, br, br, "forward"):
+        return False
+    _show_otherhost(skb, info)
+    return True
+
+
+def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb) -> bool:
+    """IP POST_ROUTING for frames that passed :func:`forward`; packets that were routed visited it already."""
+    info = _info(skb)
+    if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
+        return True
+    if skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1":
+        return True
+    _hide_otherhost(skb, info)
+    v4 = skb.ethertype == ETH_P_IP
+    if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, None, br, "postrouting"):
+        return False
+    _show_otherhost(skb, info)
+    skb.extra.pop("nf_bridge", None)
+    skb.physin = skb.physout = None
+    if skb.packet.length <= to.mtu:
+        return True
+    if v4 and skb.packet.df and not skb.local_df:
+        walk.drop(ns, "fragment", to, skb, "NOT_SPECIFIED", f"br_netfilter: {skb.packet.length} bytes may not be fragmented and do not fit "
+                  f"the MTU {to.mtu} of {to.name}; no ICMP is sent.", counters=("IpFragFails",), cause="bridge-mtu")
+        return False
+    walk.unsure(ns, "fragment", to, skb, f"how its fragments fare; br_netfilter cuts it to the MTU {to.mtu} of {to.name}, and pieces "
+                "are not followed")
+    return False
+
+
+def sabotages(ns: NamespaceView, dev: Link, skb: Skb) -> bool:
+    """ip_sabotage_in(): a packet that came up from a bridge after the detour has had its PRE_ROUTING. True: skip the hook.
+    Not on a VRF's devices (netif_is_l3_slave)."""
+    info = _info(skb)
+    if info is None or info.sabotage_done or info.in_prerouting:
+        return False
+    if dev.kind == "vrf" or dev.slave_kind == "vrf":
+        return False
+    info.sabotage_done = True
+    return True
+
+
+def _hide_otherhost(skb: Skb, info: NfBridge) -> None:
+    if skb.pkt_type == PACKET_OTHERHOST:
+        skb.pkt_type = PACKET_HOST
+        info.otherhost = True
+
+
+def _show_otherhost(skb: Skb, info: NfBridge) -> None:
+    if info.otherhost:
+        skb.pkt_type = PACKET_OTHERHOST
+        info.otherhost = False

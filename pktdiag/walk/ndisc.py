@@ -1,0 +1,114 @@
+"""Neighbour discovery: the IPv6 counterpart of ARP. Solicitations and advertisements are IPv6 packets and meet the IPv6
+hooks on both sides.
+
+Source: net/ipv6/ndisc.c (ndisc_solicit, ndisc_send_skb, ndisc_recv_ns, ndisc_recv_na, pndisc_redo).
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import (
+    AF_INET6,
+    IPPROTO_ICMPV6,
+    NF_INET_LOCAL_IN,
+    NF_INET_LOCAL_OUT,
+    NF_INET_POST_ROUTING,
+    NF_INET_PRE_ROUTING,
+    NFPROTO_IPV6,
+    PACKET_OTHERHOST,
+)
+from pktdiag.model.packet import Packet
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb
+from pktdiag.walk import addresses as addr
+from pktdiag.walk import br_netfilter, device, ethernet, neighbour, route
+from pktdiag.walk.hook import run_hook
+from pktdiag.walk.state import Walk
+
+SOLICITATION, ADVERTISEMENT = 135, 136
+
+
+def solicited_node(address: bytes) -> bytes:
+    """ff02::1:ffXX:XXXX"""
+    return b"\xff\x02" + bytes(9) + b"\1\xff" + address[13:]
+
+
+def solicit(walk: Walk, ns: NamespaceView, dev: Link, target: bytes, skb: Skb) -> None:
+    """ndisc_solicit(): to the solicited-node group, from the packet's source if that is an address of this device."""
+    own = [item for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex]
+    source = skb.packet.src
+    if not any(item.local == source for item in own):
+        source = addr.select_address6(ns, dev, solicited_node(target))
+    if addr.is_any(source):
+        return
+    group = solicited_node(target)
+    _send(walk, ns, dev, SOLICITATION, source, group, target, ethernet.multicast_mac(group))
+
+
+def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: bytes, target: bytes, dst_mac: bytes) -> None:
+    """ndisc_send_skb(): OUTPUT, POSTROUTING, out."""
+    packet = Packet(src=src, dst=dst, proto=IPPROTO_ICMPV6, icmp_type=kind, ttl=255, length=72, tcp_flags=0, df=False)
+    skb = Skb(packet)
+    skb.extra["ndisc"] = (target, dev.mac)
+    skb.extra["notrack"] = True  # nf_conntrack leaves neighbour discovery untracked (icmpv6_error)
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
+        return
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, None, dev, "postrouting"):
+        return
+    skb.src_mac, skb.dst_mac = dev.mac, dst_mac
+    device.transmit(walk, ns, dev, skb)
+
+
+def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    """Up to ndisc_rcv(): PREROUTING and INPUT see it, then the target is looked for."""
+    if skb.pkt_type == PACKET_OTHERHOST or addr.conf(ns, AF_INET6, dev.name, "disable_ipv6"):
+        return
+    if not br_netfilter.sabotages(ns, dev, skb) and \
+            not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_PRE_ROUTING, skb, dev, None, "prerouting"):
+        return
+    found = skb.extra["ndisc"]
+    assert isinstance(found, tuple)
+    target, mac = found
+    solicitation = skb.packet.icmp_type == SOLICITATION
+    mine = any(item.ifindex == dev.ifindex and item.local == target and not item.flags & addr.IFA_F_TENTATIVE
+               for item in ns.addresses(AF_INET6))
+    if not solicitation and not addr.is_local(ns, skb.packet.dst):
+        return
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
+        return
+    if not solicitation:
+        if ("resolving", ns.id, dev.ifindex, target) in walk.memory or neighbour.entry(ns, dev, target) is not None:
+            neighbour.learn(walk, ns, dev, target, mac)
+        return
+    if not mine and not _proxies(walk, ns, dev, target):
+        return
+    neighbour.learn(walk, ns, dev, skb.packet.src, mac)
+    _send(walk, ns, dev, ADVERTISEMENT, target if mine else _own_source(ns, dev, skb.packet.src), skb.packet.src, target, mac)
+
+
+def _own_source(ns: NamespaceView, dev: Link, dst: bytes) -> bytes:
+    return addr.select_address6(ns, dev, dst)
+
+
+def _proxies(walk: Walk, ns: NamespaceView, dev: Link, target: bytes) -> bool:
+    """ndisc_recv_ns(): a proxy entry, with forwarding and proxy_ndp on."""
+    forwarding = addr.conf(ns, AF_INET6, "all", "forwarding") or addr.conf(ns, AF_INET6, dev.name, "forwarding")
+    proxy = addr.conf(ns, AF_INET6, "all", "proxy_ndp") or addr.conf(ns, AF_INET6, dev.name, "proxy_ndp")
+    if not forwarding or not proxy:
+        return False
+    if not any(item.proxy and item.dst == target for item in ns.neighbours(AF_INET6, dev.ifindex)):
+        return False
+    decision = route.output(walk, ns, Packet(src=bytes(16), dst=target, proto=IPPROTO_ICMPV6))
+    return decision.kind == "unicast" and decision.oif != dev.ifindex
+
+
+def answer_from_outside(walk: Walk, ns: NamespaceView, dev: Link, request: Skb, station: bytes) -> None:
+    """A station beyond ``dev`` answers the solicitation that left there."""
+    found = request.extra.get("ndisc")
+    if not isinstance(found, tuple):
+        return
+    packet = Packet(src=found[0], dst=request.packet.src, proto=IPPROTO_ICMPV6, icmp_type=ADVERTISEMENT, ttl=255, length=72, tcp_flags=0)
+    reply = Skb(packet)
+    reply.extra["ndisc"] = (found[0], station)
+    reply.src_mac, reply.dst_mac = station, found[1]
+    walk.enqueue(lambda: device.receive(walk, ns, dev, reply), ns, dev, reply)

@@ -1,0 +1,180 @@
+"""The last step of IP output: the next hop's link-layer address, from the neighbour table or by asking the link.
+
+Asking is simulated, frame by frame, through the same devices, bridges and rules as the packet itself; whoever would
+answer, answers. Nothing of it is recorded in the packet's own trace.
+
+Sources: net/core/neighbour.c (neigh_resolve_output, __neigh_event_send, neigh_invalidate, neigh_event_ns), net/ipv4/arp.c
+(arp_constructor, arp_error_report), net/ipv6/ndisc.c (ndisc_constructor, ndisc_error_report).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pktdiag.model.host import Link, Neighbour
+from pktdiag.model.kernel import (
+    AF_INET,
+    AF_INET6,
+    IFF_LOOPBACK,
+    IFF_NOARP,
+    IFF_POINTOPOINT,
+    NUD_NAMES,
+    NUD_NOARP,
+    NUD_PERMANENT,
+    NUD_REACHABLE,
+    NUD_VALID,
+    PACKET_HOST,
+    RTN_BROADCAST,
+)
+from pktdiag.model.packet import format_address
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb, Unknown
+from pktdiag.walk import addresses, device, ethernet
+from pktdiag.walk.state import Walk
+
+
+def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
+    """ip_finish_output2() / ip6_finish_output2(): fills in the Ethernet header and transmits, or fails as the kernel does."""
+    if not ethernet.has_header(dev):
+        skb.src_mac = skb.dst_mac = b""
+        _send(walk, ns, dev, skb)
+        return
+    mac = _without_asking(ns, dev, next_hop)
+    if mac is None:
+        mac = known(walk, ns, dev, next_hop)
+        if mac is not None:
+            walk.step(ns, "neighbour", dev, f"Neighbour {format_address(next_hop)} is at {ethernet.text(mac)}"
+                      f"{_state_text(walk, ns, dev, next_hop)}.")
+        else:
+            mac = resolve(walk, ns, dev, next_hop, skb)
+    if mac is None:
+        _failed(walk, ns, dev, next_hop, skb)
+        return
+    skb.src_mac, skb.dst_mac = dev.mac, mac
+    _send(walk, ns, dev, skb)
+
+
+def _send(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    # PACKET_OUTGOING is only what taps say; the field still holds what the receive side left there, and a driver resets it.
+    skb.pkt_type = PACKET_HOST
+    device.transmit(walk, ns, dev, skb)
+
+
+def _without_asking(ns: NamespaceView, dev: Link, next_hop: bytes) -> bytes | None:
+    """arp_constructor() / ndisc_constructor(): group addresses map, devices without ARP use their own address."""
+    if addresses.is_multicast(next_hop):
+        return ethernet.multicast_mac(next_hop)
+    if dev.flags & (IFF_NOARP | IFF_LOOPBACK):
+        return dev.mac
+    if dev.flags & IFF_POINTOPOINT:
+        return ethernet.BROADCAST
+    if len(next_hop) == 4 and addresses.address_type(ns, next_hop, dev.ifindex) == RTN_BROADCAST:
+        return ethernet.BROADCAST
+    return None
+
+
+def _family(address: bytes) -> int:
+    return AF_INET if len(address) == 4 else AF_INET6
+
+
+def entry(ns: NamespaceView, dev: Link, address: bytes) -> Neighbour | None:
+    """The kernel's own entry, proxy entries aside."""
+    return next((item for item in ns.neighbours(_family(address), dev.ifindex) if item.dst == address and not item.proxy), None)
+
+
+def known(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> bytes | None:
+    """A usable address: a valid entry (STALE is used at once and verified later), or what this walk has learned since."""
+    found = entry(ns, dev, address)
+    if found is not None and found.state & (NUD_PERMANENT | NUD_NOARP):
+        return found.lladdr or dev.mac
+    learned = walk.learned_neighbours.get((ns.id, dev.ifindex, address))
+    if learned is not None:
+        return learned
+    if found is not None and found.state & NUD_VALID and found.lladdr:
+        return found.lladdr
+    return None
+
+
+def learn(walk: Walk, ns: NamespaceView, dev: Link, address: bytes, mac: bytes) -> None:
+    """neigh_event_ns() / neigh_update(): what a request or an answer tells. A permanent entry stays as it is."""
+    found = entry(ns, dev, address)
+    if found is None or not found.state & (NUD_PERMANENT | NUD_NOARP):
+        walk.learned_neighbours[(ns.id, dev.ifindex, address)] = mac
+
+
+def header_cached(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> bool:
+    """Whether the entry is connected and has its header prepared (neigh->hh): only packets sent while it was not connected
+    prepare it (neigh_resolve_output), so this cannot be read for a reachable one."""
+    found = entry(ns, dev, address)
+    if found is None or not found.state & NUD_REACHABLE or not found.lladdr:
+        return False
+    return walk.decide(Unknown(f"the kernel has a prepared header for neighbour {format_address(address)} on {dev.name}"),
+                       ("hh", ns.id, dev.ifindex, address))
+
+
+def _state_text(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> str:
+    found = entry(ns, dev, address)
+    if found is None or (ns.id, dev.ifindex, address) in walk.learned_neighbours:
+        return " (learned a moment ago)"
+    return f" ({NUD_NAMES.get(found.state, str(found.state))})"
+
+
+def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> bytes | None:
+    """Asks the link for ``next_hop``, as arp_solicit() / ndisc_solicit() do. None: nobody answers."""
+    key = ("resolving", ns.id, dev.ifindex, next_hop)
+    if key in walk.memory:
+        return None
+    v4 = len(next_hop) == 4
+    what = "ARP" if v4 else "neighbour discovery"
+    base = "ipv4" if v4 else "ipv6"
+    if ns.sysctl(f"net/{base}/neigh/{dev.name}/mcast_solicit") == "0" and ns.sysctl(f"net/{base}/neigh/{dev.name}/app_solicit") == "0":
+        return None
+    from pktdiag.walk import arp, ndisc
+
+    saved = (walk.backlog, walk.memory.pop("left", None), walk.memory.get("xmit-depth", 0))
+    walk.backlog, walk.memory["xmit-depth"], walk.memory[key] = deque(), 0, True
+    walk.silent += 1
+    left: list[tuple[NamespaceView, Link, Skb]] = []
+    try:
+        (arp if v4 else ndisc).solicit(walk, ns, dev, next_hop, skb)
+        walk.run_backlog()
+        left = walk.memory.pop("left", None) or []
+        if known(walk, ns, dev, next_hop) is None:
+            _ask_outside(walk, left, next_hop)
+    finally:
+        walk.silent -= 1
+        walk.backlog, walk.memory["xmit-depth"] = saved[0], saved[2]
+        walk.memory.pop("left", None)
+        if saved[1] is not None:
+            walk.memory["left"] = saved[1]
+        del walk.memory[key]
+    mac = known(walk, ns, dev, next_hop)
+    if mac is not None:
+        walk.step(ns, "neighbour", dev, f"Neighbour {format_address(next_hop)} is not known yet; {what} on {dev.name} finds it at "
+                  f"{ethernet.text(mac)}.")
+    return mac
+
+
+def _ask_outside(walk: Walk, left: list[tuple[NamespaceView, Link, Skb]], next_hop: bytes) -> None:
+    """The question left this host: whether somebody out there answers cannot be read. If so, the answer comes back the
+    same way, so that bridges learn from it."""
+    from pktdiag.walk import arp, ndisc
+
+    for number, (ns, dev, request) in enumerate(left):
+        what = "answers ARP" if len(next_hop) == 4 else "answers neighbour discovery"
+        if walk.decide(Unknown(f"{format_address(next_hop)} {what} on {dev.name}"), ("outside", ns.id, dev.ifindex, next_hop)):
+            station = b"\x02\0\0\0\xfe" + bytes((number & 0xFF,))
+            (arp if len(next_hop) == 4 else ndisc).answer_from_outside(walk, ns, dev, request, station)
+            walk.run_backlog()
+            return
+
+
+def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
+    """neigh_invalidate() after three unanswered requests: an ICMP error to the sender (dst_link_failure)."""
+    from pktdiag.walk import icmp
+
+    v4 = len(next_hop) == 4
+    sent = icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
+    what = "ARP requests" if v4 else "neighbour solicitations"
+    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.",
+              cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)
