@@ -12,6 +12,7 @@ at raw bytes, since decoding 20,000 rules for one bit would cost more than the r
 
 from __future__ import annotations
 
+from _weakref import ref as weak_reference
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -63,20 +64,24 @@ _MODELLED = ("nft_do_chain", "ipt_do_table", "ip6t_do_table", "iptable_", "ip6ta
              "nf_confirm", "ipv4_confirm", "ipv6_confirm", "ipv4_helper", "ipv6_helper", "nf_nat_", "ipv6_defrag",
              "apparmor_", "selinux_", "smack_", "br_nf", "ip_sabotage", "ipv4_synproxy", "ipv6_synproxy", "0x")
 
-_cache: list[tuple[NamespaceView, int | None, dict[int, Facts]]] = []
+_Stamp = tuple[object, ...]
+_cache: list[tuple[object, int, _Stamp, Facts]] = []
+_REMEMBERED = 128
 
 
 def facts(ns: NamespaceView, pf: int) -> Facts:
-    """For NFPROTO_IPV4 or NFPROTO_IPV6. Remembered per view and ruleset generation. Raises Unreadable."""
-    generation = ns.nft_generation()
-    for view, known_generation, answers in _cache:
-        if view is ns and known_generation == generation:
-            if pf not in answers:
-                answers[pf] = _read(ns, pf)
-            return answers[pf]
+    """For NFPROTO_IPV4 or NFPROTO_IPV6. Remembered while view, ruleset generation and legacy tables stay the same. Raises
+    Unreadable."""
+    stamp = (ns.nft_generation(), *_legacy_blobs(ns, pf))
+    for at, (view, family, known, answer) in enumerate(_cache):
+        if family == pf and view() is ns:  # type: ignore[operator]
+            if known == stamp:
+                return answer
+            del _cache[at]
+            break
     made = _read(ns, pf)
-    _cache.append((ns, generation, {pf: made}))
-    del _cache[:-64]
+    _cache.append((weak_reference(ns), pf, stamp, made))
+    del _cache[:-_REMEMBERED]
     return made
 
 
