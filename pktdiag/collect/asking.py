@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from pktdiag.collect.nsenter import Door, FdPool
 from pktdiag.model.host import Gap, Process
@@ -43,10 +43,10 @@ class Asking:
         """The remembered answer, or ``read()``'s. Raises Unreadable with ``what`` (a noun phrase) when it fails."""
         known = self._known
         if key in known:
-            answer: T = known[key]
-            if type(answer) is Unreadable:
-                raise answer.with_traceback(None)
-            return answer
+            remembered = known[key]
+            if type(remembered) is Unreadable:
+                raise remembered.with_traceback(None)
+            return cast("T", remembered)
         try:
             answer = read()
         except OSError as error:

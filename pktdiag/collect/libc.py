@@ -6,6 +6,7 @@ Straight from ``_ctypes``: importing ``ctypes`` costs 6 ms of start-up, its C ha
 from __future__ import annotations
 
 import os
+from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _function(name: str) -> Callable[..., int]:
     c_int = type("c_int", (_ctypes._SimpleCData,), {"_type_": "i"})
     # FUNCFLAG_CDECL | FUNCFLAG_USE_ERRNO: Modules/_ctypes/ctypes.h
     prototype: Any = type("Function", (_ctypes.CFuncPtr,), {"_flags_": 1 | 8, "_restype_": c_int})
-    function: Callable[..., int] = prototype(_ctypes.dlsym(_ctypes.dlopen(None, 0), name))
+    function: Callable[..., int] = prototype(_ctypes.dlsym(_ctypes.dlopen(None, 0), name))  # type: ignore[arg-type]
     _functions[name] = function
     return function
 
@@ -61,9 +62,9 @@ def setns(fd: int) -> None:
 
 def getsockopt(fd: int, level: int, option: int, buffer: bytearray) -> int:
     """getsockopt(2) whose buffer is also its input (the table's name); returns the length the kernel set."""
-    length = bytearray(len(buffer).to_bytes(4, _BYTEORDER))
+    length = bytearray(len(buffer).to_bytes(4, byteorder))
     _call("getsockopt", fd, level, option, _shared(buffer), _shared(length))
-    return int.from_bytes(length, _BYTEORDER)
+    return int.from_bytes(length, byteorder)
 
 
 BPF_PROG_QUERY = 16
@@ -89,12 +90,3 @@ def address_of(buffer: bytearray) -> tuple[int, object]:
 
     array = _shared(buffer)
     return _ctypes.addressof(array), array
-
-
-def _byteorder() -> Any:
-    import sys
-
-    return sys.byteorder
-
-
-_BYTEORDER = _byteorder()

@@ -85,8 +85,9 @@ class RtnetlinkPart(Asking):
         from pktdiag.collect.bpf import read_attached
 
         def read() -> tuple[str, ...]:
+            link = self.link(ifindex)
             with self.door.inside():
-                return read_attached(ifindex)
+                return read_attached(ifindex, link is not None and link.kind == "netkit")
 
         return self.ask(("bpf", ifindex), f"BPF programs attached to interface {ifindex}", read)
 

@@ -9,9 +9,9 @@ Message framing, dump interruption and errors: net/netlink/af_netlink.c (netlink
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
-from _socket import socket as Socket
 from struct import Struct
 from struct import error as struct_error
 from typing import NamedTuple
@@ -57,7 +57,7 @@ _TIMEOUT = Struct("@ll").pack(10, 0)  # struct timeval
 _RECEIVE_BUFFER = bytearray(1 << 17)  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees this
 
 
-class Interrupted(OSError):
+class Interrupted(OSError):  # noqa: N818
     """The kernel's tables kept changing while they were read (NLM_F_DUMP_INTR every time)."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Netlink:
     def __init__(self, protocol: int) -> None:
         self.protocol = protocol
         self._sequence = 0
-        self._socket = Socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
+        self._socket = _socket.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
         try:
             self._socket.bind((0, 0))
             self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _TIMEOUT)
@@ -150,7 +150,7 @@ class Netlink:
                 if number == sequence:
                     if flags & NLM_F_DUMP_INTR:
                         interrupted = True
-                    if kind == NLMSG_DONE or kind == NLMSG_ERROR:
+                    if kind in (NLMSG_DONE, NLMSG_ERROR):
                         status = _INT.unpack_from(chunk, offset + 16)[0] if length >= 20 else 0
                         if status < 0:
                             raise OSError(-status, _strerror(-status))
@@ -166,14 +166,14 @@ class Netlink:
             raise answer
         return answer
 
-    def get_many(self, requests: list[Request]) -> list[bytes | None | OSError]:
+    def get_many(self, requests: list[Request]) -> list[bytes | OSError | None]:
         """One answer per request, in order; an error stands in its place instead of being raised.
 
         Every request asks for an acknowledgement too, which marks its end.
         """
         if not requests:
             return []
-        answers: list[bytes | None | OSError] = [None] * len(requests)
+        answers: list[bytes | OSError | None] = [None] * len(requests)
         first = self.send(requests, NLM_F_REQUEST | NLM_F_ACK)
         left = len(requests)
         while left:

@@ -7,6 +7,7 @@ if_tunnel.h; a kind that is not listed yields {}.
 
 from __future__ import annotations
 
+from sys import byteorder
 from typing import Any
 
 from pktdiag.collect.netlink import attribute_list, attributes, be
@@ -109,7 +110,7 @@ def decode_data(kind: str, data: bytes) -> dict[str, Any]:
         if names is not None and key in values:
             values[key] = names.get(values[key], str(values[key]))
     if kind == "vlan" and "flags" in values:
-        values["flags"] = int.from_bytes(values["flags"][:4], _BYTEORDER)  # struct ifla_vlan_flags: flags, mask
+        values["flags"] = int.from_bytes(values["flags"][:4], byteorder)  # struct ifla_vlan_flags: flags, mask
     if kind == "vxlan" and "port_range" in values:
         raw = values["port_range"]
         values["port_range"] = (be(raw[:2]), be(raw[2:4]))
@@ -138,18 +139,9 @@ def _decode(layout: Layout, data: bytes) -> dict[str, Any]:
             continue
         name, form = known
         if form == NUM:
-            values[name] = int.from_bytes(raw, _BYTEORDER)
+            values[name] = int.from_bytes(raw, byteorder)
         elif form == BE:
             values[name] = int.from_bytes(raw, "big")
         else:
             values[name] = True if form == FLAG else raw
     return values
-
-
-def _byteorder() -> Any:
-    import sys
-
-    return sys.byteorder
-
-
-_BYTEORDER = _byteorder()

@@ -8,8 +8,8 @@ the namespace's own list).
 
 from __future__ import annotations
 
+import _socket
 import errno
-from _socket import socket as Socket
 from struct import Struct
 
 from pktdiag.collect.libc import getsockopt
@@ -36,7 +36,7 @@ class RawSocket:
     """A raw socket used for getsockopt only; nothing can be sent through this class."""
 
     def __init__(self, family: int) -> None:
-        self._socket = Socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)
+        self._socket = _socket.socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)
 
     def fileno(self) -> int:
         return self._socket.fileno()
