@@ -21,6 +21,7 @@ from pktdiag.collect import containers, mounts, procfs
 from pktdiag.model.host import Gap
 
 OWN = "/proc/self/ns/net"
+_NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000  # include/uapi/linux/nsfs.h, sched.h
 REMEDY = "run as root (with CAP_SYS_PTRACE)"
 _NAMED_DIRECTORIES = ("/run/netns/", "/var/run/netns/")
 # Engines' own directories: their file names are ids nobody types (the container's name says it better).
@@ -132,11 +133,38 @@ def _all_mounts(pids: list[int]) -> Iterator[mounts.NamespaceMount]:
 
 
 def _from_descriptors(pids: list[int], found: dict[int, _Finding]) -> None:
+    """Descriptors opened through /proc read ``net:[INODE]``; one opened through a bind mount reads as that mount's path
+    (fs/d_path.c: d_path asks nsfs for a name only where the file is no mount's root), and as ``/`` once it is unmounted."""
+    nsfs = os.stat(OWN).st_dev
     for pid in pids:
         for path, target in procfs.descriptors(pid):
             if target.startswith("net:["):
-                finding = found.setdefault(int(target[5:-1]), _Finding())
-                finding.path = finding.path or path
+                inode = int(target[5:-1])
+            elif target == "/" and (detached := _detached(path, nsfs)) is not None:
+                inode = detached
+            else:
+                continue
+            finding = found.setdefault(inode, _Finding())
+            finding.path = finding.path or path
+
+
+def _detached(path: str, nsfs: int) -> int | None:
+    """Inode of the network namespace behind a descriptor whose mount is gone; other kinds of namespace live on nsfs
+    too, and only opening the file tells (ioctl_nsfs(2): NS_GET_NSTYPE)."""
+    from fcntl import ioctl
+
+    try:
+        if os.stat(path).st_dev != nsfs:
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.fstat(descriptor).st_ino if ioctl(descriptor, _NS_GET_NSTYPE) == _CLONE_NEWNET else None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _handle(inode: int, finding: _Finding) -> NamespaceHandle:
