@@ -38,7 +38,12 @@ class Client(NamedTuple):
 
 def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0, any_source: bool = False) -> None:
     """A packet of this namespace's own: route it, choose its source, run OUTPUT, send it."""
-    decision = route.output(walk, ns, skb.packet, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
+    asked = skb.packet
+    if skb.extra.get("header_included"):
+        # raw_sendmsg() routes before it looks at the header it was given: no source (the socket is not bound), no ports, and the
+        # socket's own protocol, IPPROTO_RAW (net/ipv4/raw.c; net/ipv6/raw.c alike).
+        asked = asked._replace(src=bytes(len(asked.dst)), proto=255, sport=0, dport=0, tos=0)
+    decision = route.output(walk, ns, asked, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
     skb.route = decision
     if decision.kind == "error":
         # Counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own answers.

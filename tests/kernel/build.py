@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import re
 import socket
+import struct
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +25,7 @@ QUIET_SYSCTLS = {
 }
 # Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
 QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
+SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 10
 _ENV = {**os.environ, "XTABLES_LOCKFILE": "/run/netns/.xtlock"}
 
 
@@ -69,6 +73,7 @@ class Built:
                     self._rules(ns.name)
                     for item in of(host, "listen", ns.name):
                         self._listen(ns, item)
+            self.sync_links()
             if self.failed and not lenient:
                 raise BuildError("; ".join(self.failed))
         except BaseException:
@@ -148,6 +153,18 @@ class Built:
             self.failed.append(f"listen {item}: {error}")
             return
         self.listeners.append(Listener(ns, item, sock, ttl))
+
+    def sync_links(self) -> None:
+        """Makes carrier changes take effect now: operstate and the LINKDOWN marks of routes follow in a work queue up to a
+        second later (net/core/link_watch.c), unless somebody asks ethtool for the link state."""
+        for ns in self.namespaces.values():
+            with ns.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                for _, device in socket.if_nameindex():
+                    value = array.array("I", (ETHTOOL_GLINK, 0))
+                    try:
+                        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", device.encode(), value.buffer_info()[0]) + bytes(16))
+                    except OSError:
+                        continue  # a device without the operation has no carrier to lose
 
     def ifindex(self, ns: str, device: str) -> int:
         with self.namespaces[ns].inside():
