@@ -158,13 +158,13 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     flags = packet.tcp_flags
     where = sockets.describe(sock)
     # tcp_rcv_state_process(), case TCP_LISTEN
-    if flags & TCP_RST:
-        walk.drop(ns, "socket", dev, skb, "TCP_RESET", f"A reset for the listening socket {where} means nothing.", cause="tcp-state")
-    elif flags & TCP_ACK:
+    if flags & TCP_ACK:
         sent = icmp.reset(walk, ns, skb, dev)
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
                   f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
                   counters=("TcpOutRsts",) if sent else (), cause="tcp-no-connection", answer="tcp reset" if sent else None)
+    elif flags & TCP_RST:
+        walk.drop(ns, "socket", dev, skb, "TCP_RESET", f"A reset for the listening socket {where} means nothing.", cause="tcp-state")
     elif not flags & TCP_SYN or flags & TCP_FIN:
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
                   f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
