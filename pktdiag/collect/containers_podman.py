@@ -10,10 +10,11 @@ import os
 from typing import Any
 
 from pktdiag.collect import procfs, quickjson
-from pktdiag.collect.containers import Facts, option
+from pktdiag.collect.containers import Attachment, Facts, PublishedPort, option
 from pktdiag.collect.containers_containerd import kubernetes
 
 ROOT_STORES = ("/var/lib/containers/storage",)
+CNI_RESULTS = "/var/lib/cni/results"
 _DRIVERS = ("overlay", "vfs", "btrfs", "zfs")
 
 
@@ -29,7 +30,8 @@ def facts(identity: str, pid: int) -> Facts | None:
     stored = _stored(identity, pid, bundle)
     if name or stored:
         image = stored.image if stored else ""
-        return Facts(name or (stored.name if stored else ""), stored.aliases if stored else (), image)
+        networks, ports = cni(identity)
+        return Facts(name or (stored.name if stored else ""), stored.aliases if stored else (), image, networks, ports)
     return None
 
 
@@ -44,6 +46,29 @@ def conmon(pid: int, identity: str) -> tuple[str, ...]:
         if line and os.path.basename(line[0]) == "conmon":
             return line if option(line, "-c", "--cid") == identity else ()
     return ()
+
+
+def cni(identity: str) -> tuple[tuple[Attachment, ...], tuple[PublishedPort, ...]]:
+    """Networks and published ports as CNI's result cache keeps them (containernetworking/cni libcni/api.go:
+    cacheAdd), where CNI made the network; netavark keeps no such notes."""
+    networks, ports = [], []
+    try:
+        files = [name for name in os.listdir(CNI_RESULTS) if f"-{identity}-" in name]
+    except OSError:
+        return (), ()
+    for name in files:
+        document = _json(f"{CNI_RESULTS}/{name}")
+        addresses = quickjson.dig(document, "result", "ips")
+        networks.append(Attachment(quickjson.text(quickjson.dig(document, "networkName")), tuple(
+            quickjson.text(quickjson.dig(entry, "address")) for entry in addresses or ()
+        ) if isinstance(addresses, list) else ()))
+        mappings = quickjson.dig(document, "capabilityArgs", "portMappings")
+        for entry in mappings if isinstance(mappings, list) else ():
+            outer, inner = quickjson.dig(entry, "hostPort"), quickjson.dig(entry, "containerPort")
+            if isinstance(outer, int) and isinstance(inner, int):
+                ports.append(PublishedPort(quickjson.text(quickjson.dig(entry, "hostIP")), outer, inner,
+                                           quickjson.text(quickjson.dig(entry, "protocol")) or "tcp"))
+    return tuple(networks), tuple(ports)
 
 
 def _stored(identity: str, pid: int, bundle: str) -> Facts | None:

@@ -171,6 +171,9 @@ class LiveHost:
         self._gaps.clear()
         self._processes.clear()
         self._all_pids.clear()
+        from pktdiag.collect import containers
+
+        containers.forget()
 
     def close(self) -> None:
         self.refresh()

@@ -60,10 +60,15 @@ def _title(namespace: TopologyNamespace) -> str:
     return safe.clip(namespace.names[0], 40) if namespace.names else namespace.id
 
 
+def _by_engine(name: str) -> bool:
+    """``netns-UUID`` and ``cni-UUID``: names that engines make and nobody types."""
+    return name.startswith(("netns-", "cni-")) and name.count("-") == 5
+
+
 def _namespace(namespace: TopologyNamespace, names: dict[str, str], look: Look, glyphs: _Glyphs) -> list[str]:
     title = look.paint(names[namespace.id], "bold", "cyan")
     more = ["container"] if namespace.container else []
-    more += [safe.text(name) for name in namespace.names[1:]]
+    more += [safe.text(name) for name in namespace.names[1:] if not (namespace.container and _by_engine(name))]
     if namespace.names:
         more.append(namespace.id)
     rest = "  ".join(more)
