@@ -2,51 +2,61 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pktdiag.model.trace import Clause, Leg, RuleRef, Step
 from pktdiag.render.look import Look
 from pktdiag.render.places import Places, place_of
 from pktdiag.render.safe import text as safe
 from pktdiag.render.sightings import described
 
-STAGE_COLUMN, DEVICE_COLUMN = 2, 19
+STAGE_COLUMN = 2
 MARKS = {True: "\u2713", False: "\u2717", None: "\u00b7"}
 ASCII_MARKS = {True: "+", False: "-", None: "?"}
 
 
+class _Columns(NamedTuple):
+    device: int
+    text: int
+
+
 def steps(leg: Leg, places: Places, look: Look) -> list[str]:
-    """Every step of a leg."""
+    """Every step of a leg; the packet is named again where it changed."""
     lines: list[str] = []
-    at, stage = "", ""
-    text_column = _text_column(leg, look)
+    at, stage, shown = "", "", ""
+    columns = _columns(leg, look)
     for step in leg.steps:
         if step.netns != at:
             at, stage = step.netns, ""
             label = safe(place_of(places, at).label)
             lines.append(look.paint(f"  in {label}" + (f" ({at})" if label != at else ""), "cyan"))
-        lines += _step(step, stage, text_column, look)
+        lines += _step(step, stage, columns, look)
         stage = step.stage
+        if step.packet is not None and described(step.packet) != shown:
+            shown = described(step.packet)
+            lines += look.wrap(safe(shown), columns.text, style="dim")
     return lines
 
 
-def _text_column(leg: Leg, look: Look) -> int:
+def _columns(leg: Leg, look: Look) -> _Columns:
+    stage = max((len(step.stage) for step in leg.steps), default=0)
     longest = max((len(safe(step.device)) for step in leg.steps), default=0)
-    return DEVICE_COLUMN + min(max(longest, 4), 16 if look.width >= 100 else 12) + 2
+    device = STAGE_COLUMN + stage + 2
+    return _Columns(device, device + min(longest, 15 if look.width >= 100 else 10) + (2 if longest else 0))
 
 
-def _step(step: Step, before: str, column: int, look: Look) -> list[str]:
-    lines = look.wrap(safe(step.text), column)
+def _step(step: Step, before: str, columns: _Columns, look: Look) -> list[str]:
+    lines = look.wrap(safe(step.text), columns.text)
     stage = step.stage if step.stage != before else ""
     device = safe(step.device)
-    head = f"{' ' * STAGE_COLUMN}{stage:<{DEVICE_COLUMN - STAGE_COLUMN - 1}} {device}"
-    if len(head) >= column:
+    head = " " * STAGE_COLUMN + look.paint(stage, "bold") + " " * (columns.device - STAGE_COLUMN - len(stage)) + device
+    used = columns.device + len(device)
+    if used >= columns.text and step.text:
         lines.insert(0, head)
     else:
-        plain = f"{' ' * STAGE_COLUMN}{look.paint(stage, 'bold')}{' ' * (DEVICE_COLUMN - STAGE_COLUMN - len(stage))}{device}"
-        lines[0] = plain + " " * (column - len(head)) + lines[0][column:]
+        lines[0] = head + " " * (columns.text - used) + lines[0][columns.text:]
     if step.rule is not None:
-        lines += _rule(step.rule, step.clauses, column, look)
-    if step.packet is not None:
-        lines += look.wrap(safe(f"now {described(step.packet)}"), column, style="dim")
+        lines += _rule(step.rule, step.clauses, columns.text, look)
     return lines
 
 

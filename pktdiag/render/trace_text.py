@@ -141,10 +141,10 @@ def _fixes(fixes: tuple[Fix, ...], look: Look) -> list[str]:
         return []
     lines = _heading("Fix" if len(fixes) == 1 else "Fixes, any one of them", look)
     for fix in fixes:
-        proof = "walked again with this change: it gets through" if fix.verified else "not verified"
-        lines += look.wrap(f"{safe(fix.why)} ({proof})", 2)
+        lines += look.wrap(safe(fix.why), 2)
         for line in fix.commands:
             lines += command(safe(line), look)
+        lines += look.wrap("Walked again with this change: it gets through." if fix.verified else "Not verified by a walk.", 4, style="dim")
     return lines
 
 
@@ -156,7 +156,7 @@ def _evidence(facts: tuple[str, ...], leg: Leg, places: Places, look: Look) -> l
     drop = leg.drop
     if drop is not None:
         for name in drop.counters:
-            lines += _counter(name, drop.netns, places, look)
+            lines += _counter(name, drop.netns, places, look, any(name in fact for fact in facts))
     if drop is not None and not drop.counters and drop.rule is not None:
         lines += look.wrap("No SNMP counter moves for this drop, only the rule's own.", 2)
     last = leg.sightings[-1] if leg.sightings else None
@@ -170,12 +170,15 @@ def _evidence(facts: tuple[str, ...], leg: Leg, places: Places, look: Look) -> l
     return lines
 
 
-def _counter(name: str, netns: str, places: Places, look: Look) -> list[str]:
+def _counter(name: str, netns: str, places: Places, look: Look, told: bool) -> list[str]:
+    """What the counter means, and how to read it unless a fact has ``told`` that."""
     from pktdiag.model.counters import lookup
     known = lookup(name)
-    lines = look.wrap(f"{name} counts it" + (f": {known.text}" if known is not None else ""), 2)
+    meaning = f": {known.text}" if known is not None else ""
+    if told:
+        return look.wrap(f"{name}{meaning}", 4, 2) if meaning else []
     enter = place_of(places, netns).enter
-    return lines + command(safe(f"{enter.rstrip() + ' ' if enter else ''}nstat -az {name}"), look)
+    return look.wrap(f"{name} counts it{meaning}", 2) + command(safe(f"{enter.rstrip() + ' ' if enter else ''}nstat -az {name}"), look)
 
 
 def _way(title: str, leg: Leg, places: Places, look: Look) -> list[str]:
