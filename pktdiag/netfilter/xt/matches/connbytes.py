@@ -1,0 +1,61 @@
+"""connbytes: how much a connection has carried so far. net/netfilter/xt_connbytes.c: connbytes_mt."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import CtState, HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError
+
+WHATS, DIRECTIONS = ("packets", "bytes", "avgpkt"), ("original", "reply", "both")
+
+
+class ConnBytes(NamedTuple):
+    """struct xt_connbytes_info; inverted where ``low`` > ``high``."""
+
+    low: int
+    high: int
+    what: int
+    direction: int
+
+
+def decode(rev: int, data: bytes, family: int) -> ConnBytes:
+    if rev != 0:
+        raise UnknownRevisionError
+    info = ConnBytes(*unpack_from("=QQBB", data))
+    if info.what > 2 or info.direction > 2:
+        raise ValueError("connbytes")
+    return info
+
+
+def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
+    """Counts include this packet: conntrack accounts before the rules run (nf_conntrack_core.c: nf_conntrack_in).
+
+    The rule's presence switches accounting on for new connections; an older one without counters does not match.
+    """
+    skb = ctx.skb
+    if skb.ct is None or skb.ct_state is None:
+        return False
+    entry = skb.ct.entry
+    if entry is None:
+        if skb.ct_state != CtState.NEW:
+            return Unknown(f"the connection has carried {render(info, ctx.pf)}")
+        counts = [0, 0, 0, 0]
+    else:
+        if entry.packets_orig is None or entry.bytes_orig is None:
+            return False
+        counts = [entry.packets_orig, entry.bytes_orig, entry.packets_reply or 0, entry.bytes_reply or 0]
+    at = 2 if CtState.ESTABLISHED_REPLY <= skb.ct_state <= CtState.RELATED_REPLY else 0
+    counts[at] += 1
+    counts[at + 1] += skb.packet.length
+    packets, octets = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[0] + counts[2], counts[1] + counts[3]))[info.direction]
+    value = (packets, octets, octets // packets if packets else 0)[info.what]
+    return info.low <= value <= info.high if info.high >= info.low else value < info.high or value > info.low
+
+
+def render(info: ConnBytes, family: int) -> str:
+    low, high = min(info.low, info.high), max(info.low, info.high)
+    span = f"{low}:" if high == 0xFFFFFFFFFFFFFFFF else f"{low}:{high}"
+    return (f"{'! ' if info.low > info.high else ''}--connbytes {span} --connbytes-mode {WHATS[info.what]} "
+            f"--connbytes-dir {DIRECTIONS[info.direction]}")

@@ -1,0 +1,52 @@
+"""frag: the IPv6 fragment header. net/ipv6/netfilter/ip6t_frag.c: frag_mt6."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+
+IDS, LEN, RES, FST, MF, NMF = 1, 2, 4, 8, 16, 32
+
+
+class Frag(NamedTuple):
+    """struct ip6t_frag."""
+
+    ids: tuple[int, int]
+    length: int
+    flags: int
+    invflags: int
+
+
+def decode(rev: int, data: bytes, family: int) -> Frag:
+    if rev != 0:
+        raise UnknownRevisionError
+    low, high, length, flags, inv = unpack_from("=IIIBB", data)
+    return Frag((low, high), length, flags, inv)
+
+
+def evaluate(info: Frag, ctx: HookContext) -> Tri:
+    packet = ctx.skb.packet
+    if not packet.fragment_offset and not packet.more_fragments:
+        return False
+    if info.flags & FST and packet.fragment_offset:
+        return False
+    if (info.flags & MF and not packet.more_fragments) or (info.flags & NMF and packet.more_fragments):
+        return False
+    if info.ids == (0, 0xFFFFFFFF):
+        return not info.invflags & 1
+    return Unknown(f"the fragment's id {'lies outside' if info.invflags & 1 else 'lies in'} {port_range(*info.ids)}")
+
+
+def render(info: Frag, family: int) -> str:
+    parts = []
+    if info.ids != (0, 0xFFFFFFFF):
+        parts.append(f"{bang(info.invflags & 1)}--fragid {port_range(*info.ids)}")
+    if info.flags & LEN:
+        parts.append(f"{bang(info.invflags & 2)}--fraglen {info.length}")
+    for flag, option in ((RES, "--fragres"), (FST, "--fragfirst"), (MF, "--fragmore"), (NMF, "--fraglast")):
+        if info.flags & flag:
+            parts.append(option)
+    return " ".join(parts)

@@ -1,0 +1,32 @@
+"""length: bytes of the whole IP packet. net/netfilter/xt_length.c: length_mt, length_mt6."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+
+
+class Length(NamedTuple):
+    """struct xt_length_info."""
+
+    low: int
+    high: int
+    invert: bool
+
+
+def decode(rev: int, data: bytes, family: int) -> Length:
+    if rev != 0:
+        raise UnknownRevisionError
+    low, high, invert = unpack_from("=HHB", data)
+    return Length(low, high, bool(invert))
+
+
+def evaluate(info: Length, ctx: HookContext) -> Tri:
+    return (info.low <= ctx.skb.packet.length <= info.high) != info.invert
+
+
+def render(info: Length, family: int) -> str:
+    return f"{bang(info.invert)}--length {port_range(info.low, info.high)}"

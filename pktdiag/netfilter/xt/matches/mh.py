@@ -1,0 +1,39 @@
+"""mh: the type of a mobility header. net/netfilter/xt_mh.c (ip6t_mh.c): mh_mt6."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+
+IPPROTO_MH = 135
+
+
+class Mh(NamedTuple):
+    """struct ip6t_mh."""
+
+    low: int
+    high: int
+    invert: bool
+
+
+def decode(rev: int, data: bytes, family: int) -> Mh:
+    if rev != 0:
+        raise UnknownRevisionError
+    low, high, inv = unpack_from("=BBB", data)
+    return Mh(low, high, bool(inv & 1))
+
+
+def evaluate(info: Mh, ctx: HookContext) -> Tri:
+    packet = ctx.skb.packet
+    if packet.fragment_offset or packet.proto != IPPROTO_MH:
+        return False
+    if (info.low, info.high) == (0, 0xFF):
+        return not info.invert
+    return Unknown(f"the mobility header's type {'lies outside' if info.invert else 'lies in'} {port_range(info.low, info.high)}")
+
+
+def render(info: Mh, family: int) -> str:
+    return f"{bang(info.invert)}--mh-type {port_range(info.low, info.high)}" if (info.low, info.high) != (0, 0xFF) else ""

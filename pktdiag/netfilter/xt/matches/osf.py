@@ -1,0 +1,46 @@
+"""osf: a guess at the sender's system from its SYN. net/netfilter/xt_osf.c, nfnetlink_osf.c: nf_osf_match."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
+
+GENRE, TTL, LOG, INVERT = 1, 2, 4, 8
+
+
+class Osf(NamedTuple):
+    """struct nf_osf_info."""
+
+    genre: str
+    flags: int
+    loglevel: int
+    ttl: int
+    invert: bool
+
+
+def decode(rev: int, data: bytes, family: int) -> Osf:
+    if rev != 0:
+        raise UnknownRevisionError
+    genre, _length, flags, loglevel, ttl = unpack_from("=32s5I", data)[:5]
+    return Osf(text(genre), flags, loglevel, ttl, bool(flags & INVERT))
+
+
+def evaluate(info: Osf, ctx: HookContext) -> Tri:
+    """Only a SYN is looked at; the fingerprints are in the kernel and cannot be read back."""
+    packet = ctx.skb.packet
+    if packet.proto != IPPROTO_TCP or packet.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN) != TCP_SYN:
+        return False
+    return Unknown(f"the SYN {'does not look' if info.invert else 'looks'} like one of {info.genre}")
+
+
+def render(info: Osf, family: int) -> str:
+    parts = [f"{bang(info.invert)}--genre {info.genre}"]
+    if info.flags & TTL:
+        parts.append(f"--ttl {info.ttl}")
+    if info.flags & LOG:
+        parts.append(f"--log {info.loglevel}")
+    return " ".join(parts)

@@ -1,0 +1,69 @@
+"""rateest: compares rates estimated by RATEEST targets. net/netfilter/xt_rateest.c: xt_rateest_mt."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
+
+INVERT, ABS, REL, DELTA, BPS, PPS = (1 << bit for bit in range(6))
+MODES = {0: "none", 1: "eq", 2: "lt", 3: "gt"}
+
+
+class RateEst(NamedTuple):
+    """struct xt_rateest_match_info; bytes per second here, as in the kernel."""
+
+    name1: str
+    name2: str
+    flags: int
+    mode: int
+    bps1: int
+    pps1: int
+    bps2: int
+    pps2: int
+
+
+def decode(rev: int, data: bytes, family: int) -> RateEst:
+    if rev != 0:
+        raise UnknownRevisionError
+    name1, name2, flags, mode, *rates = unpack_from("=16s16sHH4I", data)
+    return RateEst(text(name1), text(name2), flags, mode, *rates)
+
+
+def evaluate(info: RateEst, ctx: HookContext) -> Tri:
+    return Unknown(f"the estimated rates satisfy {render(info, ctx.pf)}")
+
+
+def _bits(rate: int) -> str:
+    """rateest_print_rate of libxt_rateest.c."""
+    value = rate * 8.0
+    if value >= 1000.0 * 1000000.0:
+        return f"{value / 1000000.0:.0f}Mbit"
+    if value >= 1000.0 * 1000.0:
+        return f"{value / 1000.0:.0f}Kbit"
+    return f"{value:.0f}bit"
+
+
+def render(info: RateEst, family: int) -> str:
+    mode = f"{bang(info.flags & INVERT)}--rateest-{MODES.get(info.mode, info.mode)}"
+    delta = ["--rateest-delta"] if info.flags & DELTA else []
+    if info.flags & REL:
+        parts = [f"--rateest1 {info.name1}", *delta]
+        for flag, option in ((BPS, "bps"), (PPS, "pps")):
+            if info.flags & flag:
+                parts += [f"--rateest-{option}1 {_bits(info.bps1) if flag == BPS else info.pps1}"] if delta else [f"--rateest-{option}"]
+        parts += [mode, f"--rateest2 {info.name2}"]
+        if delta:
+            if info.flags & BPS:
+                parts.append(f"--rateest-bps2 {_bits(info.bps2)}")
+            if info.flags & PPS:
+                parts.append(f"--rateest-pps2 {info.pps2}")
+        return " ".join(parts)
+    parts = [f"--rateest {info.name1}", *delta]
+    if info.flags & BPS:
+        parts += [f"--rateest-bps1 {_bits(info.bps1)}", mode, f"--rateest-bps2 {_bits(info.bps2)}"]
+    if info.flags & PPS:
+        parts += [f"--rateest-pps1 {info.pps1}", mode, f"--rateest-pps2 {info.pps2}"]
+    return " ".join(parts)

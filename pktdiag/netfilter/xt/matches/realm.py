@@ -1,0 +1,36 @@
+"""realm: the routing realm. net/netfilter/xt_realm.c: realm_mt."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
+
+
+class Realm(NamedTuple):
+    """struct xt_realm_info."""
+
+    id: int
+    mask: int
+    invert: bool
+
+
+def decode(rev: int, data: bytes, family: int) -> Realm:
+    if rev != 0:
+        raise UnknownRevisionError
+    id_, mask, invert = unpack_from("=IIB", data)
+    return Realm(id_, mask, bool(invert))
+
+
+def evaluate(info: Realm, ctx: HookContext) -> Tri:
+    """dst.tclassid comes from the route; without a realm on any route it is 0."""
+    realm = ctx.skb.extra.get("realm")
+    if not isinstance(realm, int):
+        return Unknown(f"the packet's route {'does not belong' if info.invert else 'belongs'} to realm {info.id:#x}")
+    return (info.id == realm & info.mask) != info.invert
+
+
+def render(info: Realm, family: int) -> str:
+    return f"{bang(info.invert)}--realm {info.id:#x}" + ("" if info.mask == 0xFFFFFFFF else f"/{info.mask:#x}")

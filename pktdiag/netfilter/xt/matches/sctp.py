@@ -1,0 +1,86 @@
+"""sctp: ports and chunk types. net/netfilter/xt_sctp.c: sctp_mt, match_packet."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+
+SRC_PORTS, DEST_PORTS, CHUNK_TYPES = 1, 2, 4
+HOW = {1: "any", 2: "all", 4: "only"}
+CHUNKS = {0: "DATA", 1: "INIT", 2: "INIT_ACK", 3: "SACK", 4: "HEARTBEAT", 5: "HEARTBEAT_ACK", 6: "ABORT", 7: "SHUTDOWN",
+          8: "SHUTDOWN_ACK", 9: "ERROR", 10: "COOKIE_ECHO", 11: "COOKIE_ACK", 12: "ECN_ECNE", 13: "ECN_CWR",
+          14: "SHUTDOWN_COMPLETE", 64: "I_DATA", 130: "RE_CONFIG", 132: "PAD", 193: "ASCONF", 128: "ASCONF_ACK",
+          192: "FORWARD_TSN", 194: "I_FORWARD_TSN"}
+FLAG_LETTERS = {0: "----IUBE", 6: "-------T", 14: "-------T", 64: "----IUBE"}
+
+
+class Sctp(NamedTuple):
+    """struct xt_sctp_info."""
+
+    dpts: tuple[int, int]
+    spts: tuple[int, int]
+    chunks: int
+    how: int
+    chunk_flags: tuple[tuple[int, int, int], ...]
+    """(chunk type, flag, mask)"""
+    flags: int
+    invflags: int
+
+
+def decode(rev: int, data: bytes, family: int) -> Sctp:
+    if rev != 0:
+        raise UnknownRevisionError
+    d0, d1, s0, s1, *words = unpack_from("=4H8II", data)
+    chunks = sum(word << 32 * i for i, word in enumerate(words[:8]))
+    infos = tuple(unpack_from("=BBB", data, 44 + 3 * i) for i in range(4))
+    count, flags, invflags = unpack_from("=iII", data, 56)
+    if not 0 <= count <= 4:
+        raise ValueError("sctp")
+    return Sctp((d0, d1), (s0, s1), chunks, words[8], infos[:count], flags, invflags)
+
+
+def evaluate(info: Sctp, ctx: HookContext) -> Tri:
+    packet = ctx.skb.packet
+    if packet.fragment_offset:
+        return False
+    for flag, port, (low, high) in ((SRC_PORTS, packet.sport, info.spts), (DEST_PORTS, packet.dport, info.dpts)):
+        if info.flags & flag and (low <= port <= high) == bool(info.invflags & flag):
+            return False
+    if info.flags & CHUNK_TYPES:
+        return Unknown(f"the SCTP packet's chunks satisfy {_chunks(info)}")
+    return True
+
+
+def _chunks(info: Sctp) -> str:
+    invert = bang(info.invflags & CHUNK_TYPES)
+    how = HOW.get(info.how, str(info.how))
+    if not info.chunks:
+        return f"{invert}--chunk-types {how} NONE"
+    if info.chunks == (1 << 256) - 1:
+        return f"{invert}--chunk-types {how} ALL"
+    names = []
+    for number in range(256):
+        if not info.chunks >> number & 1:
+            continue
+        name = CHUNKS.get(number, f"{number}")
+        for chunk, flag, mask in info.chunk_flags:
+            if chunk == number:
+                letters = FLAG_LETTERS.get(number, "--------")
+                bits = [bit for bit in range(7, -1, -1) if mask >> bit & 1]
+                name += ":" + "".join(letters[7 - bit] if flag >> bit & 1 else letters[7 - bit].lower() for bit in bits)
+        names.append(name)
+    return f"{invert}--chunk-types {how} {','.join(names)}"
+
+
+def render(info: Sctp, family: int) -> str:
+    parts = []
+    if info.flags & SRC_PORTS:
+        parts.append(f"{bang(info.invflags & SRC_PORTS)}--sport {port_range(*info.spts)}")
+    if info.flags & DEST_PORTS:
+        parts.append(f"{bang(info.invflags & DEST_PORTS)}--dport {port_range(*info.dpts)}")
+    if info.flags & CHUNK_TYPES:
+        parts.append(_chunks(info))
+    return " ".join(parts)

@@ -1,0 +1,64 @@
+"""string: bytes somewhere in the packet. net/netfilter/xt_string.c: string_mt; lib/ts_{bm,kmp,fsm}.c."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
+from pktdiag.netfilter.xt.wire import wire_of
+
+INVERT, ICASE = 1, 2
+
+
+class String(NamedTuple):
+    """struct xt_string_info; offsets count from the network header."""
+
+    start: int
+    stop: int
+    algo: str
+    pattern: bytes
+    invert: bool
+    icase: bool
+
+
+def decode(rev: int, data: bytes, family: int) -> String:
+    if rev > 1:
+        raise UnknownRevisionError
+    start, stop, algo, pattern, length, flags = unpack_from("=HH16s128sBB", data)
+    if length > 128:
+        raise ValueError("string")
+    return String(start, stop, text(algo), pattern[:length], bool(flags & INVERT), rev == 1 and bool(flags & ICASE))
+
+
+def evaluate(info: String, ctx: HookContext) -> Tri:
+    """skb_find_text: the pattern has to start between the two offsets."""
+    packet = ctx.skb.packet
+    wire = wire_of(packet)
+    span = min(info.stop, packet.length) - info.start
+    if span < 0 or packet.length - info.start < len(info.pattern):
+        return info.invert
+    if all(byte == 0xFF for byte in wire.known) and len(wire.data) >= packet.length:
+        data, pattern = (wire.data.lower(), info.pattern.lower()) if info.icase else (wire.data, info.pattern)
+        found = data.find(pattern, info.start, info.stop + len(pattern))
+        return (found >= 0) != info.invert
+    shown = info.pattern.decode("utf-8", "surrogateescape")
+    return Unknown(f"the packet {'does not contain' if info.invert else 'contains'} the string {shown!r}")
+
+
+def render(info: String, family: int) -> str:
+    pattern = info.pattern
+    if pattern[-1:] == b"|" or any(byte <= 31 or byte >= 127 for byte in pattern):
+        what = f'--hex-string "|{pattern.hex()}|"'
+    else:
+        escaped = pattern.decode("ascii").replace('"', '\\"')
+        what = f'--string "{escaped}"'
+    parts = [bang(info.invert) + what, f"--algo {info.algo}"]
+    if info.start:
+        parts.append(f"--from {info.start}")
+    if info.stop != 0xFFFF:
+        parts.append(f"--to {info.stop}")
+    if info.icase:
+        parts.append("--icase")
+    return " ".join(parts)

@@ -1,0 +1,37 @@
+"""ttl: the TTL. net/netfilter/xt_hl.c: ttl_mt."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.xt.base import UnknownRevisionError
+
+EQ, NE, LT, GT = range(4)
+OPTIONS = ("--ttl-eq", "! --ttl-eq", "--ttl-lt", "--ttl-gt")
+
+
+class Ttl(NamedTuple):
+    """struct ipt_ttl_info."""
+
+    mode: int
+    value: int
+
+
+def decode(rev: int, data: bytes, family: int) -> Ttl:
+    if rev != 0:
+        raise UnknownRevisionError
+    info = Ttl(*unpack_from("=BB", data))
+    if info.mode > GT:
+        raise ValueError("ttl mode")
+    return info
+
+
+def evaluate(info: Ttl, ctx: HookContext) -> Tri:
+    ttl = ctx.skb.packet.ttl
+    return (ttl == info.value, ttl != info.value, ttl < info.value, ttl > info.value)[info.mode]
+
+
+def render(info: Ttl, family: int) -> str:
+    return f"{OPTIONS[info.mode]} {info.value}"

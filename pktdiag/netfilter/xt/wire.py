@@ -1,0 +1,70 @@
+"""The packet's bytes from its network header on, as far as they are known: for the matches that read raw bytes (u32, bpf, string)."""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import NamedTuple
+
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+from pktdiag.model.packet import Packet
+
+
+class Wire(NamedTuple):
+    """``known`` has a 1 for every bit of ``data`` that is certain; ``length`` may exceed both (payload not known)."""
+
+    data: bytes
+    known: bytes
+    length: int
+
+    def load(self, offset: int, size: int) -> tuple[int, int] | None:
+        """(value, known mask) of a big-endian field; None beyond the packet."""
+        if offset < 0 or offset + size > self.length:
+            return None
+        value = int.from_bytes(self.data[offset:offset + size].ljust(size, b"\0"), "big")
+        known = int.from_bytes(self.known[offset:offset + size].ljust(size, b"\0"), "big")
+        return value & known, known
+
+
+def wire_of(packet: Packet) -> Wire:
+    """What ``packet`` will look like; options of IP and extension headers are never there."""
+    data, known = _ip(packet)
+    if not packet.fragment_offset:
+        more, more_known = _transport(packet)
+        data, known = data + more, known + more_known
+        if packet.payload and "payload" not in packet.unknown:
+            data, known = data + packet.payload, known + b"\xff" * len(packet.payload)
+    return Wire(data[:packet.length], known[:packet.length], packet.length)
+
+
+def _sure(packet: Packet, field: str, size: int) -> bytes:
+    return (b"\0" if field in packet.unknown else b"\xff") * size
+
+
+def _ip(packet: Packet) -> tuple[bytes, bytes]:
+    if len(packet.dst) == 4:
+        flags = (0x4000 if packet.df else 0) | (0x2000 if packet.more_fragments else 0) | packet.fragment_offset >> 3
+        data = pack(">BBHHHBBH", 0x45, packet.tos, packet.length & 0xFFFF, 0, flags, packet.ttl, packet.proto, 0)
+        known = b"\xff" * 4 + b"\0\0" + b"\xff" * 4 + b"\0\0" + b"\xff" * 8
+    else:
+        data = pack(">IHBB", 6 << 28 | packet.tos << 20, max(packet.length - 40, 0) & 0xFFFF, packet.proto, packet.ttl)
+        known = b"\xff\xf0" + _sure(packet, "flow_label", 2) + b"\xff" * 36
+        if "flow_label" not in packet.unknown:
+            known = b"\xff" * 40
+    return data + packet.src + packet.dst, known
+
+
+def _transport(packet: Packet) -> tuple[bytes, bytes]:
+    head = 20 if len(packet.dst) == 4 else 40
+    if packet.proto == IPPROTO_TCP:
+        options = packet.tcp_options.ljust(-(-len(packet.tcp_options) // 4) * 4, b"\0")
+        data = pack(">HHIIBBHHH", packet.sport, packet.dport, 0, 0, (5 + len(options) // 4 & 15) << 4, packet.tcp_flags & 0xFF, 0, 0, 0)
+        size_known = b"\0" if "tcp_options" in packet.unknown else b"\xff"
+        known = b"\xff" * 4 + b"\0" * 8 + size_known + b"\xff" + b"\0" * 6
+        return data + options, known + _sure(packet, "tcp_options", len(options))
+    if packet.proto == IPPROTO_UDP:
+        return (pack(">HHHH", packet.sport, packet.dport, max(packet.length - head, 0) & 0xFFFF, 0), b"\xff" * 6 + b"\0\0")
+    if packet.proto in (IPPROTO_ICMP, IPPROTO_ICMPV6) and packet.inner is None:
+        return pack(">BBHHH", packet.icmp_type, packet.icmp_code, 0, packet.icmp_id & 0xFFFF, 0), b"\xff\xff\0\0\xff\xff\0\0"
+    if packet.has_ports:
+        return pack(">HH", packet.sport, packet.dport), b"\xff" * 4
+    return b"", b""
