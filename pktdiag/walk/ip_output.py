@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
+    IPPROTO_TCP,
     NF_INET_LOCAL_OUT,
     NF_INET_POST_ROUTING,
     NFPROTO_IPV4,
@@ -50,6 +51,11 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
         walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
                   counters=counters, cause="no-route" if decision.match is not None else "bad-source")
+        return
+    if decision.kind in ("broadcast", "multicast") and skb.packet.proto == IPPROTO_TCP and not any_source:
+        # tcp_v4_connect(): a connection has one other end.
+        walk.drop(ns, "routing", None, skb, "IP_OUTNOROUTES", f"The sender gets ENETUNREACH: TCP cannot connect to "
+                  f"{format_address(skb.packet.dst)}, a {decision.kind} address here.", cause="tcp-broadcast")
         return
     if addr.is_any(skb.packet.src):
         skb.packet = skb.packet._replace(src=decision.src)
@@ -108,8 +114,7 @@ def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:
     """dev_loopback_xmit(): received again on the sending device, invisible to taps (PACKET_LOOPBACK)."""
     from pktdiag.walk import ip_input
 
-    skb.pkt_type = PACKET_LOOPBACK
-    skb.route = None
+    skb.pkt_type = PACKET_LOOPBACK  # and the output's route stays with it: no second lookup, no source validation
     walk.enqueue(lambda: ip_input.receive(walk, ns, out, skb), ns, out, skb)
 
 

@@ -95,7 +95,7 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     if decision is not None and decision.kind in ("broadcast", "multicast"):
         _udp_multicast(walk, ns, dev, skb, base)
         return
-    found = sockets.lookup(ns, packet, dev)
+    found = sockets.lookup(ns, packet, _arrived_on(ns, skb, dev))
     if isinstance(skb.tproxy_sock, Socket):
         found = [skb.tproxy_sock]
     if not found:
@@ -109,6 +109,18 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     _delivered(walk, ns, dev, skb, sock)
     if walk.question.with_reply:
         icmp.answer_with(walk, ns, skb, sock, "udp-reply", reply_packet(packet))
+
+
+def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:
+    """The device sockets bound to one see: a packet to one of this host's own addresses loops through lo, and yet counts as
+    received on the device that has the address (include/net/route.h: inet_iif, rt_iif as ip_route_output_key_hash_rcu()
+    sets it; net/ipv6/ip6_input.c: ip6_rcv_core)."""
+    decision = skb.route
+    if dev.loopback and isinstance(decision, RouteResult) and decision.kind == "local" and decision.match is not None:
+        hop = decision.match.nexthop
+        owner = ns.link(hop.ifindex) if hop is not None and hop.ifindex else None
+        return owner or dev
+    return dev
 
 
 def reply_packet(packet: Packet) -> Packet:
@@ -147,7 +159,7 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", "TCP ignores broadcast and multicast.", cause="tcp-broadcast")
         return
     walk.count(ns, "TcpInSegs")
-    found = [skb.tproxy_sock] if isinstance(skb.tproxy_sock, Socket) else sockets.lookup(ns, packet, dev)
+    found = [skb.tproxy_sock] if isinstance(skb.tproxy_sock, Socket) else sockets.lookup(ns, packet, _arrived_on(ns, skb, dev))
     if not found:
         _no_tcp_socket(walk, ns, dev, skb)
         return
@@ -190,7 +202,7 @@ def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 def _other(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
     v4 = packet.family == AF_INET
-    raw = sockets.raw_sockets(ns, packet, dev)
+    raw = sockets.raw_sockets(ns, packet, _arrived_on(ns, skb, dev))
     if raw:
         _delivered(walk, ns, dev, skb, raw[0])
         return

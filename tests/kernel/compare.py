@@ -130,6 +130,8 @@ class Judgement:
             return
         if who is None or who.process != "kernel":
             proto = self.sender.tag.proto
+            if proto == 6 and not reasons and who and truth.counters.get(self.names.get(who.netns, ""), {}).get("TcpInSegs"):
+                return  # a listener took it, and its SYN-ACK was lost before any tap could show whose it was
             if proto in (6, 17) and not self._own_socket(who.socket if who else None):
                 self._add("verdict", f"predicted delivered to {who}, but no listener got it; drops {truth.drops}")
                 return

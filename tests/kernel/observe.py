@@ -125,7 +125,7 @@ class Observer:
             rules.update({key: value - hit.get(key, 0) for key, value in reader.rules().items() if value != hit.get(key, 0)})
         by_ttl = {listener.ttl: listener for listener in self.built.listeners}
         for sight in captured:
-            if sight.kind == "answer" and sight.what == "12" and sight.direction == "out" and sight.ttl in by_ttl:
+            if sight.kind == "answer" and sight.proto == 6 and int(sight.what or "0", 16) & 0x12 == 0x12 and sight.direction == "out" and sight.ttl in by_ttl:
                 receivers.append(by_ttl[sight.ttl])
                 break
         drops = self._drops(events, everything)
@@ -221,8 +221,10 @@ class Observer:
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED":
                         continue
                     kind = "?" if moved or drops else "request"
-                    if event.reason == "NEIGH_FAILED" and not any(s.kind == "request" for s in captured):
-                        kind = "request"  # its ICMP error was sent just before (net/ipv4/arp.c: arp_error_report)
+                    if event.reason == "NEIGH_FAILED":
+                        # Its ICMP error was sent just before (net/ipv4/arp.c: arp_error_report). A packet that had been on some
+                        # device would be known by its address, so this one is of the host's own making.
+                        kind = "answer" if any(s.kind == "request" for s in captured) else "request"
                 drops.append(DropSeen(event.reason, event.location, device, kind))
         return tuple(drops)
 

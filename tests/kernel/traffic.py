@@ -70,8 +70,9 @@ def _packet(plan: Plan, number: int) -> PacketSpec:
             spec["dev"] = sender.dev
     if plan.chance(0.05):
         spec["answer"] = False
-    if dst.endswith(".255"):
-        spec["broadcast"] = True
+    if dst.endswith((".255", ".0")):
+        # A program's answer to a broadcast is its own business; the walk follows none.
+        spec["broadcast"], spec["answer"] = True, False
     return spec
 
 
