@@ -1,0 +1,1 @@
+"""nf_tables: decoded from the kernel's own netlink payloads, evaluated on registers, rendered as ``nft`` prints it."""

@@ -1,0 +1,27 @@
+"""ct count: connections counted by the rule itself, which the kernel does not report. net/netfilter/nft_connlimit.c"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import Unknown
+from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.registers import Doubt, Registers
+from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.wire import u32
+
+
+class Connlimit(NamedTuple):
+    limit: int
+    inverted: bool
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        relation = "more than" if self.inverted else "at most"
+        return Doubt(Unknown(f"the rule has counted {relation} {self.limit} connections"), ("connlimit", id(run.rule), self))
+
+    def acts(self) -> bool:
+        return False
+
+
+def decode(attrs: dict[int, bytes]) -> Connlimit:
+    return Connlimit(u32(attrs, 1), bool(u32(attrs, 2, 0) & 1))

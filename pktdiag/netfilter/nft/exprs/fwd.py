@@ -1,0 +1,34 @@
+"""fwd: moves the frame to another device at ingress. net/netfilter/nft_fwd_netdev.c"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from pktdiag.netfilter.context import HookResult
+from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.registers import Registers
+from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.verdict import NF_STOLEN, Verdict
+from pktdiag.netfilter.nft.wire import optional_register, register, u32
+
+
+class Fwd(NamedTuple):
+    device: int
+    addr: int | None
+    nfproto: int
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        """nft_fwd_netdev_eval / nft_fwd_neigh_eval: the frame leaves through the named device and is gone here."""
+        index = int.from_bytes(regs.load(self.device, 4), sys.byteorder)
+        link = run.ns.link(index)
+        run.skb.extra["nft_fwd"] = index
+        name = link.name if link else f"interface {index}"
+        return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, f"forwards the frame to {name}", None, "nft-fwd"))
+
+    def acts(self) -> bool:
+        return True
+
+
+def decode(attrs: dict[int, bytes]) -> Fwd:
+    return Fwd(register(attrs, 1), optional_register(attrs, 2), u32(attrs, 3, 0))

@@ -1,0 +1,43 @@
+"""numgen: a counter or a random number. net/netfilter/nft_numgen.c; neither is reported by the kernel."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.registers import Registers, Var
+from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.wire import MalformedError, register, u32
+
+INCREMENTAL, RANDOM = 0, 1
+
+
+class Numgen(NamedTuple):
+    dreg: int
+    modulus: int
+    type: int
+    offset: int
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        if self.modulus == 1:
+            regs.store(self.dreg, self.offset.to_bytes(4, sys.byteorder))
+            return None
+        kind = "random" if self.type == RANDOM else "inc"
+        bits = bytearray(4)
+        # only the bits that differ between the least and the greatest number are open
+        spread = (1 << (self.offset ^ self.offset + self.modulus - 1).bit_length()) - 1 & 0xFFFFFFFF
+        bits[:] = spread.to_bytes(4, sys.byteorder)
+        value = (self.offset & 0xFFFFFFFF & ~spread).to_bytes(4, sys.byteorder)
+        regs.store(self.dreg, value, bytes(bits), Var(f"the number that numgen {kind} mod {self.modulus} draws"))
+        return None
+
+    def acts(self) -> bool:
+        return False
+
+
+def decode(attrs: dict[int, bytes]) -> Numgen:
+    modulus = u32(attrs, 2)
+    if not modulus:
+        raise MalformedError("modulus 0")
+    return Numgen(register(attrs, 1), modulus, u32(attrs, 3), u32(attrs, 4, 0))

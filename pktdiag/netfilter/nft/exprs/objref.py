@@ -1,0 +1,73 @@
+"""objref: a named object (counter, quota, limit, ct helper …) used by a rule, directly or through a map. net/netfilter/nft_objref.c"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.registers import Doubt, Registers, doubt
+from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.verdict import BREAK
+from pktdiag.netfilter.nft.wire import MalformedError, optional_register, string, u32
+
+
+class Objref(NamedTuple):
+    type: int
+    name: str
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        return evaluate_object(self.type, self.name, regs, run)
+
+    def acts(self) -> bool:
+        from pktdiag.netfilter.nft.objects import SYNPROXY
+
+        return self.type == SYNPROXY
+
+
+class ObjrefMap(NamedTuple):
+    sreg: int
+    set_name: str
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        """nft_objref_map_eval: no element breaks the rule."""
+        table = run.sets.get(run.table, self.set_name)
+        if table is None:
+            return Doubt(run.sets.missing(self.set_name), ("set", self.set_name))
+        if regs.unknown_bits(self.sreg, table.key_length):
+            return doubt(regs.var(self.sreg, table.key_length), f"is in the map {self.set_name}", self.set_name)
+        found = table.find(regs.load(self.sreg, table.key_length), run)
+        if isinstance(found, Doubt):
+            return found
+        if found is None:
+            return BREAK
+        return evaluate_object(table.info.object_type, found.objref, regs, run)
+
+    def acts(self) -> bool:
+        return True
+
+
+def evaluate_object(kind: int, name: str, regs: Registers, run: Run) -> Outcome:
+    """obj->type->eval()."""
+    from pktdiag.netfilter.nft import objects
+
+    if kind in objects.QUIET:
+        return None
+    found = objects.find(run.ns, run.family, run.table, kind, name)
+    if found is None:
+        return Doubt(objects.missing(name), ("object", name))
+    if kind == objects.CT_HELPER:
+        conn = run.skb.ct
+        # nft_ct_helper_obj_eval: only a connection that is not confirmed yet gets a helper
+        if conn is not None and not conn.confirmed:
+            conn.helper = objects.helper_name(found)
+        return None
+    return objects.expression(found).evaluate(regs, run)
+
+
+def decode(attrs: dict[int, bytes]) -> Objref | ObjrefMap:
+    sreg = optional_register(attrs, 3)
+    if sreg is not None:
+        return ObjrefMap(sreg, string(attrs, 4))
+    if 2 not in attrs:
+        raise MalformedError("neither name nor map")
+    return Objref(u32(attrs, 1), string(attrs, 2))

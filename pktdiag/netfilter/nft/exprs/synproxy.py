@@ -1,0 +1,36 @@
+"""synproxy: answers SYNs in place of the server. net/netfilter/nft_synproxy.c: nft_synproxy_do_eval"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from pktdiag.netfilter.context import HookResult, Unknown
+from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.registers import Doubt, Registers
+from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.verdict import BREAK, NF_STOLEN, Verdict
+from pktdiag.netfilter.nft.wire import u8, u16, u32
+
+
+class Synproxy(NamedTuple):
+    mss: int
+    wscale: int
+    flags: int
+
+    def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        packet = run.skb.packet
+        if packet.proto != IPPROTO_TCP:
+            return BREAK
+        if packet.tcp_flags & TCP_SYN:
+            return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, "SYNPROXY answers the SYN itself", "tcp syn-ack", "synproxy"))
+        if packet.tcp_flags & TCP_ACK and not packet.tcp_flags & (TCP_FIN | TCP_RST):
+            return Doubt(Unknown("the ACK does not carry a valid SYN cookie, so that SYNPROXY drops it"), ("synproxy", run.ns.id))
+        return None
+
+    def acts(self) -> bool:
+        return True
+
+
+def decode(attrs: dict[int, bytes]) -> Synproxy:
+    return Synproxy(u16(attrs, 1, 0), u8(attrs, 2, 0), u32(attrs, 3, 0))

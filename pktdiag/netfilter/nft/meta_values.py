@@ -1,0 +1,235 @@
+"""The value of each ``meta`` key. net/netfilter/nft_meta.c: nft_meta_get_eval and its helpers.
+
+Words are in host byte order, protocols in network order, names NUL-padded to 16 bytes, as registers hold them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import (
+    ETH_P_IP,
+    ETH_P_IPV6,
+    NF_NETDEV_EGRESS,
+    NFPROTO_IPV4,
+    NFPROTO_IPV6,
+    NFPROTO_NETDEV,
+    PACKET_BROADCAST,
+    PACKET_LOOPBACK,
+    PACKET_MULTICAST,
+)
+from pktdiag.netfilter.nft.registers import Var
+from pktdiag.netfilter.nft.run import Run
+
+ORDER = sys.byteorder
+IFNAMSIZ = 16
+
+
+class Missing:
+    """The kernel has no such value for this packet: the rule breaks."""
+
+
+MISSING = Missing()
+Value = bytes | Missing | tuple[int, Var]
+
+
+def word(number: int) -> bytes:
+    return (number & 0xFFFFFFFF).to_bytes(4, ORDER)
+
+
+def name_bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")[:IFNAMSIZ].ljust(IFNAMSIZ, b"\0")
+
+
+def meta_value(key: int, run: Run) -> Value:
+    """The value a register gets, MISSING where the kernel breaks the rule, or (length, why) when nobody can know."""
+    getter = _GETTERS.get(key)
+    if getter is None:
+        return 16, Var(f"meta key {key}, which pktdiag does not model,", ("meta", key, id(run.skb)))
+    return getter(run)
+
+
+def _length(run: Run) -> Value:
+    """skb->len: without a link header, except on netdev egress where skb->data is still the MAC header."""
+    length = run.skb.packet.length
+    if run.skb.arp is not None:
+        length = 28
+    if run.ctx.pf == NFPROTO_NETDEV and run.ctx.hook == NF_NETDEV_EGRESS:
+        length += 14
+    if "length" in run.skb.packet.unknown:
+        return 4, Var("the packet's length", ("length", run.skb.packet.src))
+    return word(length)
+
+
+def _protocol(run: Run) -> Value:
+    return run.skb.ethertype.to_bytes(2, "big")
+
+
+def _l4proto(run: Run) -> Value:
+    return bytes((run.skb.packet.proto,)) if run.has_l4 else MISSING
+
+
+def _mark(run: Run) -> Value:
+    hidden = run.skb.extra.get("unknown mark")
+    if hidden:
+        return 4, hidden[1]  # type: ignore[index]
+    return word(run.skb.mark)
+
+
+def _ifindex(link: Link | None) -> bytes:
+    return word(link.ifindex if link else 0)
+
+
+def _ifname(link: Link | None) -> bytes:
+    return name_bytes(link.name if link else "")
+
+
+def _iftype(link: Link | None) -> Value:
+    return link.type.to_bytes(2, ORDER) if link else MISSING
+
+
+def _ifgroup(link: Link | None) -> Value:
+    return word(link.group) if link else MISSING
+
+
+def _ifkind(link: Link | None) -> Value:
+    """net_device->rtnl_link_ops->kind: devices that no rtnl_link made (lo, hardware) have none."""
+    return name_bytes(link.kind) if link and link.kind not in ("", "loopback") else MISSING
+
+
+def _socket_owner(run: Run) -> Value:
+    """nft_meta_get_eval_skugid: only a full socket of this namespace with a file behind it."""
+    sock = run.skb.sock
+    if sock is None or run.skb.sock_ns not in ("", run.ns.id):
+        return MISSING
+    return word(sock.uid)
+
+
+def _socket_group(run: Run) -> Value:
+    if run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id):
+        return MISSING
+    return 4, Var("the group of the process that owns the socket", "skgid")
+
+
+def _cgroup(run: Run) -> Value:
+    if run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id):
+        return MISSING
+    return 4, Var("the net_cls class of the sending process", "cgroup classid")
+
+
+def _rtclassid(run: Run) -> Value:
+    if run.skb.route is None:
+        return MISSING
+    return 4, Var("the realm of the route", "rtclassid")
+
+
+def _pkttype(run: Run) -> Value:
+    kind = run.skb.pkt_type
+    if kind == PACKET_LOOPBACK:  # nft_meta_get_eval_pkttype_lo
+        address = run.skb.packet.dst
+        if run.pf == NFPROTO_IPV4 or (run.pf == NFPROTO_NETDEV and run.skb.ethertype == ETH_P_IP):
+            kind = PACKET_MULTICAST if address[0] >> 4 == 14 else PACKET_BROADCAST
+        elif run.pf == NFPROTO_IPV6 or (run.pf == NFPROTO_NETDEV and run.skb.ethertype == ETH_P_IPV6):
+            kind = PACKET_MULTICAST
+        else:
+            return MISSING
+    return bytes((kind,))
+
+
+def _bridge_name(link: Link | None, run: Run) -> Value:
+    """Name of the bridge a port belongs to (nft_meta_get_bridge)."""
+    if link is None or link.master is None:
+        return MISSING
+    master = run.ns.link(link.master)
+    return name_bytes(master.name) if master else MISSING
+
+
+def _bridge_mac(run: Run) -> Value:
+    link = run.ctx.indev
+    master = run.ns.link(link.master) if link and link.master is not None else None
+    return master.mac if master else MISSING
+
+
+def _pvid(run: Run) -> Value:
+    """nft_meta_bridge: the port's PVID, only while its bridge filters VLANs."""
+    link = run.ctx.indev
+    if link is None or link.master is None:
+        return MISSING
+    bridge = run.ns.link(link.master)
+    if bridge is None or not bridge.data.get("vlan_filtering"):
+        return MISSING
+    for entry in run.ns.bridge_vlans(link.master):
+        if entry.ifindex == link.ifindex and entry.pvid:
+            return entry.vid.to_bytes(2, ORDER)
+    return (0).to_bytes(2, ORDER)
+
+
+def _vproto(run: Run) -> Value:
+    link = run.ctx.indev
+    bridge = run.ns.link(link.master) if link and link.master is not None else None
+    if bridge is None:
+        return MISSING
+    return int(bridge.data.get("vlan_protocol_number", 0x8100)).to_bytes(2, "big")
+
+
+def _now(run: Run) -> float:
+    return run.services.host.now()
+
+
+def _hour(run: Run) -> Value:
+    return word(int(_now(run)) % 86400)
+
+
+def _day(run: Run) -> Value:
+    return bytes(((4 + int(_now(run)) // 86400) % 7,))
+
+
+def _time(run: Run) -> Value:
+    return int(_now(run) * 1_000_000_000).to_bytes(8, ORDER)
+
+
+def _slave(run: Run) -> Link | None:
+    """The VRF port a packet came in on (inet_sdif), where the walk noted one."""
+    index = run.skb.extra.get("sdif")
+    return run.ns.link(index) if isinstance(index, int) and index else None
+
+
+_GETTERS: dict[int, Callable[[Run], Value]] = {
+    0: _length,
+    1: _protocol,
+    2: lambda run: word(run.skb.priority),
+    3: _mark,
+    4: lambda run: _ifindex(run.ctx.indev),
+    5: lambda run: _ifindex(run.ctx.outdev),
+    6: lambda run: _ifname(run.ctx.indev),
+    7: lambda run: _ifname(run.ctx.outdev),
+    8: lambda run: _iftype(run.ctx.indev),
+    9: lambda run: _iftype(run.ctx.outdev),
+    10: _socket_owner,
+    11: _socket_group,
+    13: _rtclassid,
+    14: lambda run: word(int(run.skb.extra.get("secmark", 0))),  # type: ignore[call-overload]
+    15: lambda run: bytes((run.pf,)),
+    16: _l4proto,
+    17: lambda run: _bridge_name(run.ctx.indev, run),
+    18: lambda run: _bridge_name(run.ctx.outdev, run),
+    19: _pkttype,
+    20: lambda run: (4, Var("the CPU that handles the packet", "cpu")),
+    21: lambda run: _ifgroup(run.ctx.indev),
+    22: lambda run: _ifgroup(run.ctx.outdev),
+    23: _cgroup,
+    24: lambda run: (4, Var("a random number (meta random)")),
+    25: lambda run: bytes((1 if run.skb.extra.get("secpath") else 0,)),
+    26: lambda run: _ifkind(run.ctx.indev),
+    27: lambda run: _ifkind(run.ctx.outdev),
+    28: _pvid,
+    29: _vproto,
+    30: _time,
+    31: _day,
+    32: _hour,
+    33: lambda run: _ifindex(_slave(run)),
+    34: lambda run: _ifname(_slave(run)),
+    37: _bridge_mac,
+}

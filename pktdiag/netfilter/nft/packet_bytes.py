@@ -1,0 +1,187 @@
+"""The packet as bytes, for expressions that load raw header bytes, and back again for those that change them.
+
+Bytes that nobody can know before the packet exists (``Packet.unknown``, checksums, options of unmodelled protocols) are
+marked bit by bit, so that ``tcp flags`` of a segment with an unknown sequence number is still known.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import NamedTuple
+
+from pktdiag.model.kernel import (
+    ETH_P_IP,
+    ETH_P_IPV6,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+    PORT_PROTOS,
+    TCP_ACK,
+)
+from pktdiag.model.packet import Packet
+from pktdiag.netfilter.context import Skb
+
+LL_HEADER, NETWORK_HEADER, TRANSPORT_HEADER, INNER_HEADER = range(4)
+IPPROTO_FRAGMENT = 44
+_ECHO_LIKE = {IPPROTO_ICMP: frozenset((0, 8, 13, 14, 15, 16, 17, 18)), IPPROTO_ICMPV6: frozenset((128, 129))}
+
+
+class Image(NamedTuple):
+    """One packet from its network header on."""
+
+    data: bytes
+    unknown: bytes
+    """1 for every unknown bit of ``data``; same length."""
+    thoff: int
+    """Where the transport header starts."""
+    tprot: int
+    fragoff: int
+    length: int
+    """Bytes the packet really has; ``data`` may hold fewer, everything beyond it is unknown."""
+
+
+_last: tuple[Packet | None, Image | None] = (None, None)
+
+
+def image(packet: Packet) -> Image:
+    """The bytes of a packet; the most recent one is remembered, since rules read the same packet over and over."""
+    global _last
+    if _last[0] is packet and _last[1] is not None:
+        return _last[1]
+    made = _ipv4(packet) if len(packet.dst) == 4 else _ipv6(packet)
+    _last = (packet, made)
+    return made
+
+
+def _ipv4(packet: Packet) -> Image:
+    unknown = packet.unknown
+    fragment = packet.fragment_offset // 8 & 0x1FFF
+    flags = (0x4000 if packet.df else 0) | (0x2000 if packet.more_fragments else 0) | fragment
+    header = pack(">BBHHHBBH", 0x45, packet.tos, packet.length & 0xFFFF, 0, flags, packet.ttl, packet.proto, 0)
+    mask = bytearray(20)
+    mask[4:6] = b"\xff\xff" if "ip_id" in unknown or not packet.df else b"\0\0"
+    mask[10:12] = b"\xff\xff"
+    for name, at, size in (("ttl", 8, 1), ("tos", 1, 1), ("length", 2, 2), ("src", 12, 4), ("dst", 16, 4)):
+        if name in unknown:
+            mask[at : at + size] = b"\xff" * size
+    body, body_mask = _transport(packet, packet.length - 20)
+    return Image(header + packet.src.rjust(4, b"\0")[:4] + packet.dst + body, bytes(mask) + body_mask, 20, packet.proto,
+                 fragment, max(packet.length, 20))
+
+
+def _ipv6(packet: Packet) -> Image:
+    unknown = packet.unknown
+    fragmented = bool(packet.fragment_offset or packet.more_fragments)
+    header = pack(">IHBB", 6 << 28 | packet.tos << 20, max(packet.length - 40, 0) & 0xFFFF,
+                  IPPROTO_FRAGMENT if fragmented else packet.proto, packet.ttl)
+    mask = bytearray(40)
+    if "flow_label" in unknown:
+        mask[1:4] = b"\x0f\xff\xff"
+    for name, at, size in (("ttl", 7, 1), ("length", 4, 2), ("src", 8, 16), ("dst", 24, 16)):
+        if name in unknown:
+            mask[at : at + size] = b"\xff" * size
+    data = header + packet.src.rjust(16, b"\0")[:16] + packet.dst
+    thoff = 40
+    if fragmented:
+        data += pack(">BBHI", packet.proto, 0, packet.fragment_offset & 0xFFF8 | packet.more_fragments, 0)
+        mask += b"\0\0\0\0\xff\xff\xff\xff"
+        thoff = 48
+    body, body_mask = _transport(packet, packet.length - thoff)
+    return Image(data + body, bytes(mask) + body_mask, thoff, packet.proto, packet.fragment_offset // 8,
+                 max(packet.length, thoff))
+
+
+def _transport(packet: Packet, room: int) -> tuple[bytes, bytes]:
+    """Transport header and as much payload as is known, at most ``room`` bytes, with its unknown bits."""
+    if room <= 0:
+        return b"", b""
+    proto, unknown = packet.proto, packet.unknown
+    if packet.fragment_offset:
+        header, mask = b"", bytearray()
+    elif proto == IPPROTO_TCP:
+        header, mask = _tcp(packet)
+    elif proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
+        header = pack(">HHHH", packet.sport, packet.dport, room & 0xFFFF, 0)
+        mask = bytearray(b"\0\0\0\0\0\0\xff\xff")
+    elif proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
+        header, mask = _icmp(packet)
+    elif proto in PORT_PROTOS:
+        header = pack(">HHII", packet.sport, packet.dport, 0, 0)
+        mask = bytearray(b"\0" * 4 + b"\xff" * 8)
+    else:
+        header, mask = b"", bytearray()
+    if proto in PORT_PROTOS and header:
+        if "sport" in unknown:
+            mask[0:2] = b"\xff\xff"
+        if "dport" in unknown:
+            mask[2:4] = b"\xff\xff"
+    body = header + packet.payload
+    bits = bytes(mask) + bytes(len(packet.payload))
+    if len(body) < room and "payload" not in unknown and len(header):
+        body += bytes(room - len(body))
+        bits += bytes(room - len(bits))
+    return body[:room], bits[:room]
+
+
+def _tcp(packet: Packet) -> tuple[bytes, bytearray]:
+    options = packet.tcp_options + bytes(-len(packet.tcp_options) % 4)
+    doff = 5 + len(options) // 4
+    flags = packet.tcp_flags
+    header = pack(">HHIIBBHHH", packet.sport, packet.dport, 0, 0, doff << 4, flags & 0xFF, 0, 0, 0)
+    mask = bytearray(20)
+    for name, at, size in (("tcp_seq", 4, 4), ("tcp_ack", 8, 4), ("tcp_window", 14, 2), ("tcp_flags", 13, 1)):
+        if name in packet.unknown and (name != "tcp_ack" or flags & TCP_ACK):
+            mask[at : at + size] = b"\xff" * size
+    mask[16:18] = b"\xff\xff"
+    if "tcp_options" in packet.unknown:
+        mask[12] = 0xF0
+    return header + options, mask + bytes(len(options))
+
+
+def _icmp(packet: Packet) -> tuple[bytes, bytearray]:
+    header = pack(">BBHHH", packet.icmp_type, packet.icmp_code, 0, packet.icmp_id & 0xFFFF, 0)
+    mask = bytearray(b"\0\0\xff\xff\0\0\xff\xff")
+    if packet.icmp_type not in _ECHO_LIKE[packet.proto]:
+        mask[4:8] = b"\xff\xff\xff\xff"
+    if packet.inner is not None:
+        quoted = image(packet.inner)
+        return header + quoted.data, mask + quoted.unknown
+    return header, mask
+
+
+def link_header(skb: Skb, adjust_vlan: bool) -> tuple[bytes, bytes] | None:
+    """The Ethernet header a tap or a rule sees; None when there is none (locally generated, no link layer).
+
+    ``adjust_vlan``: put an offloaded VLAN tag back in (net/netfilter/nft_payload.c: nft_payload_copy_vlan).
+    """
+    if len(skb.dst_mac) != 6 or len(skb.src_mac) != 6:
+        return None
+    data = skb.dst_mac + skb.src_mac
+    if skb.vlan_tci is not None and adjust_vlan:
+        data += pack(">HH", skb.vlan_proto, skb.vlan_tci)
+    data += pack(">H", skb.ethertype)
+    return data, bytes(len(data))
+
+
+def slice_of(data: bytes, unknown: bytes, total: int, offset: int, length: int) -> tuple[bytes, bytes | None] | None:
+    """``length`` bytes at ``offset`` of a packet of ``total`` bytes, unknown where ``data`` ends early.
+
+    None when the packet is too short for it: skb_copy_bits() fails and the rule does not match.
+    """
+    end = offset + length
+    if offset < 0 or end > total:
+        return None
+    value = data[offset:end]
+    bits = unknown[offset:end]
+    missing = length - len(value)
+    if missing:
+        value += bytes(missing)
+        bits += b"\xff" * missing
+    return value, bits if any(bits) else None
+
+
+def protocol_of(skb: Skb) -> int:
+    """skb->protocol as far as IP is concerned: ETH_P_IP, ETH_P_IPV6 or whatever else the frame carries."""
+    return skb.ethertype if skb.ethertype else (ETH_P_IP if len(skb.packet.dst) == 4 else ETH_P_IPV6)

@@ -1,0 +1,282 @@
+"""Sets and maps: which element a key falls on, exactly as the kernel's set backends answer.
+
+Anonymous sets are dumped (they are written in a rule and small); for a named set the kernel is asked for the one
+element (NFT_MSG_GETSETELEM), which for interval sets returns the start element of the interval around the key
+(net/netfilter/nft_set_rbtree.c: __nft_rbtree_get) and for concatenated ranges the matching element
+(net/netfilter/nft_set_pipapo.c: pipapo_get), so that a set of 100,000 elements costs no more than an empty one.
+A lookup that finds nothing falls back to the catch-all element (nft_set_catchall_lookup).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Unknown
+from pktdiag.netfilter.nft import verdict as verdicts
+from pktdiag.netfilter.nft.registers import Doubt, Registers
+from pktdiag.netfilter.nft.verdict import Verdict
+from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, string, text, u32, u64, walk
+
+if TYPE_CHECKING:
+    from pktdiag.netfilter.nft.exprs import Expression, Outcome
+    from pktdiag.netfilter.nft.run import Run
+
+ANONYMOUS, CONSTANT, INTERVAL, MAP, TIMEOUT, EVAL, OBJECT, CONCAT, EXPR = (1 << bit for bit in range(9))
+INTERVAL_END, CATCHALL = 1, 2
+DATA_VERDICT = 0xFFFFFF00
+
+
+class Element(NamedTuple):
+    key: bytes
+    key_end: bytes | None
+    flags: int
+    data: bytes | None
+    verdict: Verdict | None
+    objref: str
+    timeout: int | None
+    expiration: int | None
+    """Milliseconds."""
+    raw_expressions: tuple[bytes, ...]
+    userdata: bytes
+
+    def expressions(self) -> list[Expression]:
+        from pktdiag.netfilter.nft.exprs import decode
+
+        return [decode(raw) for raw in self.raw_expressions]
+
+
+class SetInfo(NamedTuple):
+    """NFT_MSG_NEWSET."""
+
+    table: str
+    name: str
+    flags: int
+    key_type: int
+    key_length: int
+    data_type: int
+    data_length: int
+    object_type: int
+    timeout: int | None
+    gc_interval: int | None
+    size: int | None
+    policy: int
+    fields: tuple[int, ...]
+    """Bytes of each field of a concatenation; empty where the kernel does not say."""
+    handle: int
+    userdata: bytes
+    raw_expressions: tuple[bytes, ...]
+
+
+def decode_set(payload: bytes) -> SetInfo:
+    """Raises MalformedError."""
+    attrs = attributes(payload, NFGENMSG)
+    size, fields = None, []
+    desc = attrs.get(9)
+    if desc is not None:
+        found = attributes(desc)
+        size = u32(found, 1) if 1 in found else None
+        for kind, start, end in walk(found.get(2, b"")):
+            if kind == 1:
+                fields.append(u32(attributes(found[2][start:end]), 1))
+    return SetInfo(
+        string(attrs, 1), string(attrs, 2), u32(attrs, 3, 0), u32(attrs, 4, 0), u32(attrs, 5), u32(attrs, 6, 0),
+        u32(attrs, 7, 0), u32(attrs, 15, 0), u64(attrs, 11) if 11 in attrs else None, u32(attrs, 12) if 12 in attrs else None,
+        size, u32(attrs, 8, 0), tuple(fields), u64(attrs, 16, 0), attrs.get(13, b""), _expressions(attrs, 17, 18))
+
+
+def _expressions(attrs: dict[int, bytes], single: int, several: int) -> tuple[bytes, ...]:
+    if several in attrs:
+        blob = attrs[several]
+        return tuple(blob[start:end] for kind, start, end in walk(blob) if kind == 1)
+    return (attrs[single],) if single in attrs else ()
+
+
+def decode_elements(payload: bytes) -> list[Element]:
+    """The elements of one NFT_MSG_NEWSETELEM payload; senseless ones are left out by raising MalformedError."""
+    attrs = attributes(payload, NFGENMSG)
+    blob = attrs.get(3, b"")
+    return [_element(attributes(blob[start:end])) for kind, start, end in walk(blob) if kind == 1]
+
+
+def _element(attrs: dict[int, bytes]) -> Element:
+    flags = u32(attrs, 3, 0)
+    data, verdict = None, None
+    if 2 in attrs:
+        nested = attributes(attrs[2])
+        if 2 in nested:
+            verdict = verdicts.decode(attributes(nested[2]))
+        else:
+            data = nested.get(1)
+    if 1 in attrs:
+        key = attributes(attrs[1]).get(1)
+        if key is None:
+            raise MalformedError("element key")
+    elif flags & CATCHALL:
+        key = b""
+    else:
+        raise MalformedError("element without key")
+    key_end = attributes(attrs[10]).get(1) if 10 in attrs else None
+    return Element(key, key_end, flags, data, verdict, text(attrs.get(9, b"")), u64(attrs, 4) if 4 in attrs else None,
+                   u64(attrs, 5) if 5 in attrs else None, _expressions(attrs, 7, 11), attrs.get(6, b""))
+
+
+class Set:
+    """One set with whatever of it was asked for so far."""
+
+    def __init__(self, ns: NamespaceView, family: int, info: SetInfo) -> None:
+        self.ns, self.family, self.info = ns, family, info
+        self.key_length = info.key_length
+        self.name = info.name
+        self._asked: dict[bytes, Element | None] = {}
+        self._elements: list[Element] | None = None
+        self._exact: dict[bytes, Element] = {}
+        self._starts: list[tuple[bytes, int]] = []
+        self._sorted: list[Element] = []
+        self._catchall: Element | None = None
+        self._catchall_asked = False
+
+    def elements(self) -> list[Element]:
+        """All of them, dumped once. Raises Unreadable."""
+        if self._elements is None:
+            self._elements = []
+            for payload in self.ns.nft_set_elements(self.family, self.info.table, self.name):
+                try:
+                    self._elements += decode_elements(payload)
+                except MalformedError:
+                    continue
+            self._index(self._elements)
+        return self._elements
+
+    def _index(self, elements: list[Element]) -> None:
+        plain = [element for element in elements if not element.flags & CATCHALL]
+        self._catchall = next((element for element in elements if element.flags & CATCHALL), None)
+        self._catchall_asked = True
+        if not self.info.flags & INTERVAL:
+            self._exact = {element.key: element for element in plain}
+        elif not self._ranged:
+            # where one interval ends and the next starts at the same key, the start comes last and wins
+            plain.sort(key=lambda element: (element.key, not element.flags & INTERVAL_END))
+            self._sorted = plain
+            self._starts = [(element.key, 1) for element in plain]
+
+    @property
+    def _ranged(self) -> bool:
+        """Concatenations with ranges live in nft_set_pipapo: elements carry KEY and KEY_END."""
+        return bool(self.info.flags & INTERVAL and self.info.flags & CONCAT)
+
+    def memory_key(self, run: Run, key: bytes) -> tuple[object, ...]:
+        """Where one replay remembers what a rule added to or deleted from the set (None: deleted)."""
+        return "nft element", self.ns.id, self.family, self.info.table, self.name, key
+
+    def find(self, key: bytes, run: Run | None = None, catchall: bool = True) -> Element | Doubt | None:
+        """The element ``key`` falls on, or None."""
+        if run is not None and self.info.flags & (EVAL | TIMEOUT):
+            memory = self.memory_key(run, key)
+            if memory in run.services.conns:
+                changed = run.services.conns[memory]
+                return changed if isinstance(changed, Element) else None
+        if self.info.flags & ANONYMOUS:
+            self.elements()
+            return self._find_dumped(key)
+        if key not in self._asked:
+            self._asked[key] = self._ask(key)
+        found = self._asked[key]
+        if found is not None or not catchall:
+            return found
+        if not self._catchall_asked:
+            self._catchall = self._ask(b"")
+            self._catchall_asked = True
+        return self._catchall
+
+    def _ask(self, key: bytes) -> Element | None:
+        payloads = self.ns.nft_set_get(self.family, self.info.table, self.name, key, None)
+        if payloads is None:
+            return None
+        for payload in payloads:
+            try:
+                for element in decode_elements(payload):
+                    if not element.flags & INTERVAL_END:
+                        return element
+            except MalformedError:
+                continue
+        return None
+
+    def _find_dumped(self, key: bytes) -> Element | None:
+        if not self.info.flags & INTERVAL:
+            found = self._exact.get(key)
+        elif self._ranged:
+            found = next((element for element in self.elements() if self._in_ranges(element, key)), None)
+        else:
+            at = bisect_right(self._starts, (key, 2)) - 1
+            found = self._sorted[at] if at >= 0 and not self._sorted[at].flags & INTERVAL_END else None
+        return found if found is not None else self._catchall
+
+    def fields(self) -> list[tuple[int, int]]:
+        """(offset, length) of each field of the key; every field starts on a register."""
+        spans, offset = [], 0
+        for length in self.info.fields or (self.key_length,):
+            spans.append((offset, length))
+            offset += length + 3 & ~3
+        return spans
+
+    def _in_ranges(self, element: Element, key: bytes) -> bool:
+        if element.flags & CATCHALL:
+            return False
+        low, high = element.key, element.key_end or element.key
+        return all(low[at : at + size] <= key[at : at + size] <= high[at : at + size] for at, size in self.fields())
+
+    def possible(self, key: bytes, hidden: bytes) -> bool | None:
+        """False: no element can match whatever the hidden bits are. None: not known."""
+        if not self.info.flags & ANONYMOUS:
+            return None
+        elements = self.elements()
+        if self._catchall is not None:
+            return None
+        value, mask = int.from_bytes(key, "big"), int.from_bytes(hidden, "big")
+        low = (value & ~mask).to_bytes(len(key), "big")
+        high = (value | mask).to_bytes(len(key), "big")
+        if not self.info.flags & INTERVAL:
+            keep = ~mask
+            return None if any(int.from_bytes(each.key, "big") & keep == value & keep for each in elements) else False
+        if self._ranged:
+            for each in elements:
+                upper = each.key_end or each.key
+                if all(each.key[a : a + n] <= high[a : a + n] and low[a : a + n] <= upper[a : a + n] for a, n in self.fields()):
+                    return None
+            return False
+        first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
+        touched = self._sorted[max(first, 0) : last + 1]
+        return None if any(not each.flags & INTERVAL_END for each in touched) else False
+
+    def run_element_expressions(self, element: Element, regs: Registers, run: Run) -> Outcome:
+        """nft_set_elem_update_expr (include/net/netfilter/nf_tables.h): the element's counters, limits and quotas."""
+        for expression in element.expressions():
+            outcome = expression.evaluate(regs, run)
+            if outcome is not None:
+                return outcome
+        return None
+
+
+class SetStore:
+    """The sets of one family of one namespace, decoded once each."""
+
+    def __init__(self, ns: NamespaceView, family: int) -> None:
+        self.ns, self.family = ns, family
+        self._sets: dict[tuple[str, str], Set | None] = {}
+
+    def get(self, table: str, name: str) -> Set | None:
+        """None: the kernel has no such set any more, or its description makes no sense. Raises Unreadable."""
+        key = table, name
+        if key not in self._sets:
+            payload = self.ns.nft_set(self.family, table, name)
+            try:
+                self._sets[key] = None if payload is None else Set(self.ns, self.family, decode_set(payload))
+            except MalformedError:
+                self._sets[key] = None
+        return self._sets[key]
+
+    @staticmethod
+    def missing(name: str) -> Unknown:
+        return Unknown(f"the set {name}, which vanished or could not be decoded, contains the packet")
