@@ -30,7 +30,7 @@ from pktdiag.netfilter.nat_hook import run_nat
 from pktdiag.netfilter.own_hooks import defragment, ingress_as_inet, unknown_function
 
 if TYPE_CHECKING:
-    from pktdiag.netfilter.nft.load import BaseChain
+    from pktdiag.netfilter.nft.tables import BaseChain
 
 Runner = Callable[[HookContext], HookResult]
 
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     label: str
     run: Runner
     age: tuple[str, int, int] | None = None
-    """nft chains: (table key, position of the table, chain handle). The higher handle of a table is the younger chain."""
+    """nft chains: (table key, table handle, chain handle). Chain handles count within one table, table handles in all."""
     chain: BaseChain | None = None
     table: str = ""
     """Legacy table name."""
@@ -101,19 +101,18 @@ def _chain_families(pf: int) -> tuple[int, ...]:
 
 
 def _nft(ns: NamespaceView, pf: int, hook: int, device: Link | None) -> list[Entry]:
-    from pktdiag.netfilter.nft.load import base_chains
+    from pktdiag.netfilter.nft.load import base_chains, ruleset
 
     found = []
-    tables: dict[str, int] = {}
     for family in _chain_families(pf):
         for chain in base_chains(ns, family):
-            key = f"{family} {chain.table}"
-            position = tables.setdefault(key, len(tables))
             if chain.dormant or not _hangs_here(chain, pf, hook, device):
                 continue
+            key = f"{family} {chain.table}"
+            made = next((table.handle for table in ruleset(ns).tables() if table.family == family and table.name == chain.table), 0)
             label = f"{priorities.FAMILY_NAMES.get(chain.family, chain.family)} {chain.table} {chain.name}"
             found.append(Entry(chain.priority, "nat" if chain.type == "nat" else "nft", label, _chain_runner(pf, chain),
-                               (key, position, chain.handle), chain))
+                               (key, made, chain.handle), chain))
     return found
 
 

@@ -8,7 +8,7 @@ from pktdiag.model.kernel import NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 
 if TYPE_CHECKING:
-    from pktdiag.netfilter.nft.load import BaseChain
+    from pktdiag.netfilter.nft.tables import BaseChain
 
 
 def defragment(ctx: HookContext) -> HookResult:

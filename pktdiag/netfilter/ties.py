@@ -83,8 +83,10 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
                 break
     except _Undecided:
         return object()
+    if result.action == "accept":
+        return "accept", _fingerprint(skb)
     rule = result.rule and (result.rule.backend, result.rule.table, result.rule.chain, result.rule.index)
-    return result.action, result.reason, rule, _fingerprint(skb)
+    return result.action, result.reason, rule
 
 
 def _status(ctx: HookContext) -> int:

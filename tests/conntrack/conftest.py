@@ -74,8 +74,8 @@ class FakeServices:
 
 
 class Lab:
-    def __init__(self) -> None:
-        self.names = {role: f"{PREFIX}{role[0]}" for role in ("client", "router", "server")}
+    def __init__(self, tag: str = "") -> None:
+        self.names = {role: f"{PREFIX}{tag}{role[0]}" for role in ("client", "router", "server")}
         for name in self.names.values():
             subprocess.run(["ip", "netns", "add", name], check=True)
         client, router, server = self.names.values()
@@ -159,6 +159,18 @@ def shared_lab() -> Iterator[Lab]:
         yield lab
     finally:
         lab.close()
+
+
+@pytest.fixture
+def fresh_lab() -> Iterator[Lab]:
+    """Of its own: a legacy table, once there, stays for the life of its namespace."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make network namespaces")
+    made = Lab("f")
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture
