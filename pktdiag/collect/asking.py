@@ -17,6 +17,8 @@ class Host(Protocol):
 
     pool: FdPool
 
+    assume_no_bpf: bool
+
     def resolve_nsid(self, asking: Door, nsid: int) -> Any: ...
 
     def names_of(self, namespace: Any) -> tuple[str, ...]: ...

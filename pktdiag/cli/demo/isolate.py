@@ -88,11 +88,13 @@ def _keeper(parent: int, writer: int, inside: Callable[[], int]) -> int:
     die_with_parent(parent)
     try:
         uid, gid = os.geteuid(), os.getegid()
-        unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | (CLONE_NEWUSER if uid else 0))
         if uid:
+            # Its ids come first: /proc/net files of a network namespace belong to whoever is root when it is made.
+            unshare(CLONE_NEWUSER)
             for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:
                     file.write(text)
+        unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET)
     except OSError as error:
         os.write(writer, f"{error.strerror or error}\n".encode())
         return 2
