@@ -105,14 +105,15 @@ def test_a_renamed_container(docker: Machine) -> None:
 
 
 def test_processes_know_their_container(docker: Machine) -> None:
-    host = LiveHost()
     inode = docker.inode("client")
-    assert [(process.name, process.container) for process in host.processes_in(inode)] == [("sleep", "client")]
-    assert host.container_of(inode) == "client"
+    with LiveHost() as host:
+        assert [(process.name, process.container) for process in host.processes_in(inode)] == [("sleep", "client")]
+        assert host.container_of(inode) == "client"
 
 
 def test_the_picture_of_a_docker_host(docker: Machine) -> None:
-    picture = topology.build(LiveHost())
+    with LiveHost() as host:
+        picture = topology.build(host)
     of = {namespace.id: namespace for namespace in picture.namespaces}
     web = of[docker.inode("web")]
     eth0 = next(link for link in web.links if link.name == "eth0")
@@ -133,7 +134,8 @@ def test_hostile_names_are_shown_harmless(docker: Machine) -> None:
         from .conftest import wait
 
         wait(lambda: Path(f"/proc/{process.pid}/comm").read_text().startswith("\x1b"))
-        picture = topology.build(LiveHost())
+        with LiveHost() as host:
+            picture = topology.build(host)
         texts = {fmt: render(picture, fmt, 80, False) for fmt in ("tree", "dot", "mermaid", "json")}
         for fmt, text in texts.items():
             assert all(c == "\n" or c.isprintable() for c in text), fmt
