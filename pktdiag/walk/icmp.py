@@ -25,7 +25,7 @@ from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import sockets
+from pktdiag.walk import route, sockets
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Answer, Walk
 
@@ -82,15 +82,18 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
     source = bytes(len(packet.dst))
     if (decision is not None and decision.kind == "local") or (not v4 and addr.is_local(ns, packet.dst)):
         source = packet.dst
-    elif v4 and dev is not None and skb.iif and ns.sysctl("net/ipv4/icmp_errors_use_inbound_ifaddr") == "1":
-        source = addr.select_address(ns, dev, packet.src, RT_SCOPE_LINK)
-    walk.count(ns, *(("IcmpOutMsgs", _OUT4[type_], f"IcmpMsgOutType{type_}") if v4
-                     else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
+    elif v4 and skb.iif and ns.sysctl("net/ipv4/icmp_errors_use_inbound_ifaddr") == "1" and (came_in := ns.link(skb.iif)):
+        source = addr.select_address(ns, came_in, packet.src, RT_SCOPE_LINK)
     length = min(576 if v4 else 1280, (28 if v4 else 48) + packet.length)
     answer = Packet(src=source, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
                     inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
                     tcp_flags=0)
-    walk.answer(Answer(ns, answer, "icmp-error", _reply_mark(ns, skb), 0, skb))
+    mark = _reply_mark(ns, skb)
+    if route.output(walk, ns, answer, mark=mark, any_source=True).kind == "error":
+        return False  # nothing is sent, nor counted, without a way back (icmp_route_lookup)
+    walk.count(ns, *(("IcmpOutMsgs", _OUT4[type_], f"IcmpMsgOutType{type_}") if v4
+                     else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
+    walk.answer(Answer(ns, answer, "icmp-error", mark, 0, skb))
     return True
 
 

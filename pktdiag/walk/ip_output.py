@@ -49,6 +49,9 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     if decision.kind == "error":
         # Counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own answers.
         counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
+        if skb.extra.get("answer_kind") == "syn-ack":
+            # tcp_conn_request() gives the SYN up without a word; inet_csk_route_req() has counted.
+            counters = ("IpOutNoRoutes", "TcpExtListenDrops") if skb.packet.family == AF_INET else ("TcpExtListenDrops",)
         walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
                   counters=counters, cause="no-route" if decision.match is not None else "bad-source")
         return

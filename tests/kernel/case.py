@@ -11,7 +11,7 @@ from .ask import question
 from .build import Built
 from .compare import Judgement, Mismatch
 from .host import Host
-from .observe import Observer, Truth
+from .observe import NotSentError, Observer, Truth
 from .send import Sender
 from .tracer import Tracer
 
@@ -66,7 +66,10 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         except Exception:
                             crash = traceback.format_exc()
                     seconds = time.perf_counter() - started
-                    truth = observer.run(sender)
+                    try:
+                        truth = observer.run(sender)
+                    except NotSentError:
+                        continue
                     if only is not None and only != number:
                         continue
                     if crash:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -244,14 +245,21 @@ def with_bench(work: Callable[[Bench], Any]) -> Any:
     return answer["result"]
 
 
-def shrunk(bench: Bench, host: Host, packet: int, kind: str) -> Host:
-    """The host cut down to what is needed for a mismatch of ``kind``."""
+def signature(result: Result) -> str:
+    """What makes two disagreements the same one: the kind, the predicted verdict, and the words without the numbers."""
+    mismatch = result.mismatches[0]
+    text = re.sub(r"Drop(Seen)?\(.*|Receiver\(.*", "", mismatch.text)
+    return f"{result.verdict} {mismatch.kind} " + re.sub(r"[a-h]?[a-z]*[0-9]+|[a-h]/", "", text)[:70 if mismatch.kind != "sightings" else 12]
+
+
+def shrunk(bench: Bench, host: Host, packet: int, wanted: str) -> Host:
+    """The host cut down to what is needed for a mismatch with the signature ``wanted``."""
     def check(candidate: Host) -> bool:
         try:
             results = bench.run(candidate, only=len(candidate["packets"]) - 1)
         except Exception:
             return False
-        return any(m.kind == kind for result in results for m in result.mismatches)
+        return any(result.mismatches and signature(result) == wanted for result in results)
 
     return shrink(host, packet, check)
 

@@ -78,7 +78,7 @@ def _one(only: str | None, replay: str | None, shrinking: bool, out: str, withou
         if shrinking and wrong:
             first = wrong[0]
             kind = first.mismatches[0].kind
-            small = judge.shrunk(bench, host, first.packet, kind)
+            small = judge.shrunk(bench, host, first.packet, judge.signature(first))
             again = bench.run(json.loads(json.dumps(small)), len(small["packets"]) - 1, verbose=True)
             text = "; ".join(m.text for r in again for m in r.mismatches)
             return {"small": small, "kind": kind, "text": text, "wrong": [judge.message_of(r) for r in wrong]}

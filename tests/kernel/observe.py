@@ -15,12 +15,17 @@ from .send import Sender
 from .tracer import Event, Tracer
 
 SO_TIMESTAMPNS = 35
+ETH_P_ARP = 0x0806
 QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
 PENDING = 0.25
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
 NOT_OURS = ("packet_rcv", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "inet_sock_destruct")
 """Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
+
+
+class NotSentError(Exception):
+    """The frame to inject did not get onto the wire: there is nothing to judge."""
 
 
 class DropSeen(NamedTuple):
@@ -115,8 +120,9 @@ class Observer:
             # The injecting device's own "out" is the sender's, not the walk's: it starts at the other end.
             own = next((s for s in captured if s.kind == "request" and s.netns == spec["ns"] and s.device == spec["dev"]
                         and s.direction == "out"), None)
-            if own is not None:
-                captured.remove(own)
+            if own is None:
+                raise NotSentError(sender.error or "it never left the injecting device")
+            captured.remove(own)
         counters: dict[str, dict[str, int]] = {}
         rules: dict[RuleKey, int] = {}
         for name, reader in self.counters.items():
@@ -175,6 +181,9 @@ class Observer:
         """Whether some neighbour question has neither been answered nor given up."""
         asked = {s.dst for s in captured if s.kind == "arp" and s.what == "ask"}
         asked |= {s.dst for s in captured if s.kind == "nd" and s.what == "135/0"}
+        if any(e.name == "kfree_skb" and e.protocol == ETH_P_ARP for e in events):
+            # Asked on a device without carrier: the question never got past the qdisc, where no tap could see it.
+            return not any(e.reason == "NEIGH_FAILED" for e in events)
         if not asked:
             return False
         answered = {s.src for s in captured if s.kind == "arp" and s.what == "reply"}
@@ -215,7 +224,7 @@ class Observer:
                 kind = there[n - 1].kind if total[key] == len(there) else "?"
                 where[event.skb] = (event.device, kind)
                 moved = moved or kind in ("request", "answer")
-            elif event.name == "kfree_skb" and not event.location.startswith(NOT_OURS):
+            elif event.name == "kfree_skb" and event.protocol != ETH_P_ARP and not event.location.startswith(NOT_OURS):
                 device, kind = where.get(event.skb, ("", ""))
                 if not kind:
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED":

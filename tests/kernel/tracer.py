@@ -20,12 +20,15 @@ class Event(NamedTuple):
     device: str
     reason: str
     location: str
+    protocol: int
+    """kfree_skb: the ethertype the skb was marked with; 0 elsewhere."""
 
 
 _LINE = re.compile(r"^\s*.{16}-(\d+)\s+\[\d+\] \S+\s+([\d.]+): (\w+): (.*)$")
 _SKB = re.compile(r"skbaddr=(?:0x)?([0-9a-f]+)")
 _DEV = re.compile(r"dev[= ](\S+)")
 _REASON = re.compile(r"reason: (\w+)")
+_PROTOCOL = re.compile(r"protocol=(\d+)")
 _LOCATION = re.compile(r"location=([\w.]+)")
 
 
@@ -77,7 +80,8 @@ class Tracer:
             skb, device = _SKB.search(rest), _DEV.search(rest)
             reason, location = _REASON.search(rest), _LOCATION.search(rest)
             events.append(Event(name, int(pid), skb[1] if skb else "", device[1] if device else "",
-                                reason[1] if reason else "", self._function(location[1]) if location else ""))
+                                reason[1] if reason else "", self._function(location[1]) if location else "",
+                                int(protocol[1]) if (protocol := _PROTOCOL.search(rest)) else 0))
         return events
 
     def _function(self, location: str) -> str:

@@ -49,6 +49,8 @@ def _packet(plan: Plan, number: int) -> PacketSpec:
             spec["smac"] = plan.macs[dev]
     elif draw < 0.5:
         spec.update(how="raw", src=_source(plan, sender, v6, spoof=0.25))
+        if spec["src"] == "0.0.0.0":  # the kernel would fill it in, under a checksum of ours
+            spec["src"] = sender.v4
     elif plan.chance(0.2):
         spec["src"] = sender.v6 if v6 else sender.v4
     if spec["how"] != "socket" and proto == "tcp":
