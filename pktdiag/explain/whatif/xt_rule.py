@@ -64,7 +64,10 @@ def insert(info: bytes, entries: bytes, chain: str, entry: bytes, family: int) -
         position += next_offset
     new_info = bytearray(info)
     count_at = _INFO_HOOKS + 40
+    valid = unpack_from("=I", info, _NAME)[0]
     for hook in range(5):
+        if not valid & 1 << hook:
+            continue
         start = unpack_from("=I", info, _INFO_HOOKS + 4 * hook)[0]
         under = unpack_from("=I", info, _INFO_HOOKS + 20 + 4 * hook)[0]
         if start > place:
