@@ -88,7 +88,7 @@ def dot(value: str) -> str:
 def mermaid(value: str) -> str:
     """A quoted mermaid label. Everything with a meaning to mermaid, its Markdown, its ``%%{directives}`` or HTML
     becomes a decimal entity ``#NN;``."""
-    plain = " ._-/,()+=@*~"
+    plain = " ._-/,+=@"
     inner = "".join(c if c.isalnum() or c in plain or ord(c) > 0xFF else f"#{ord(c)};" for c in text(value))
     return f'"{inner}"'
 
