@@ -48,10 +48,11 @@ def read_mdb(netlink: Netlink, bridge: int) -> tuple[FdbEntry, ...]:
     """Multicast groups of one bridge: ``dst`` the group (``mac`` instead for a layer-2 group), ``ifindex`` the port that
     joined (the bridge itself: the host). A port behind which a multicast router is has NTF_ROUTER and no group."""
     try:
-        payloads = netlink.dump(RTM_GETMDB, _PORT_MSG.pack(AF_BRIDGE, bridge if netlink.strict else 0))
+        # rtnl_validate_mdb_dump_req() refuses to filter by bridge.
+        payloads = netlink.dump(RTM_GETMDB, _PORT_MSG.pack(AF_BRIDGE, 0))
     except OSError as error:
         # rtnl_mdb_dump(): a kernel without CONFIG_BRIDGE_IGMP_SNOOPING, or no bridge.
-        if error.errno in (errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL):
+        if error.errno in (errno.EOPNOTSUPP, errno.ENODEV):
             return ()
         raise
     found = []

@@ -27,7 +27,7 @@ _PROTOCOLS = {0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100
 
 
 def read_qdiscs(netlink: Netlink) -> dict[int, tuple[tuple[str, int, str], ...]]:
-    """(kind, handle, text) of every queueing discipline by ifindex; ``noqueue`` and other built-in ones are not dumped."""
+    """(kind, handle, text) of every queueing discipline by ifindex."""
     found: dict[int, tuple[tuple[str, int, str], ...]] = {}
     for payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
         _family, ifindex, handle, parent, _info = _TCMSG.unpack_from(payload)
