@@ -10,7 +10,7 @@ from __future__ import annotations
 from pktdiag.conntrack.status import IPS_CONFIRMED, IPS_DYING
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Conn
+from pktdiag.netfilter.context import Conn, CtTemplate
 
 _NOT_THERE = "not there"
 
@@ -42,12 +42,24 @@ def _ask(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: Conn
     return conn
 
 
+def put_in_zone(conn: Conn, template: CtTemplate) -> None:
+    conn.zone = template.zone
+    if template.direction != 3:
+        conn.extra["zone"] = template
+
+
+def zone_of(conn: Conn, reply: bool) -> int:
+    """nf_ct_zone_id(): the zone of one direction of the connection."""
+    template = conn.extra.get("zone")
+    return template.zone_of(reply) if isinstance(template, CtTemplate) else conn.zone
+
+
 def insert(conns: dict[object, object], conn: Conn) -> None:
     """__nf_conntrack_hash_insert(): from now on found in both directions."""
     conn.confirmed = True
     conn.status |= IPS_CONFIRMED
-    for direction in (conn.orig, conn.reply):
-        conns[("conn", conn.netns, conn.zone, direction)] = conn
+    for reply, direction in ((False, conn.orig), (True, conn.reply)):
+        conns[("conn", conn.netns, zone_of(conn, reply), direction)] = conn
 
 
 def kill(conn: Conn) -> None:
@@ -57,5 +69,5 @@ def kill(conn: Conn) -> None:
 
 def taken(conns: dict[object, object], ns: NamespaceView, tuple_: ConntrackTuple, ignored: Conn) -> bool:
     """nf_conntrack_tuple_taken(): another connection answers to ``tuple_``; the same flow seen twice does not count."""
-    found = find(conns, ns, ignored.zone, tuple_)
+    found = find(conns, ns, zone_of(ignored, True), tuple_)
     return found is not None and found[0] is not ignored and found[0].orig != ignored.orig

@@ -6,8 +6,6 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.conntrack import protocols, table
 from pktdiag.conntrack.status import IPS_EXPECTED, IPS_SEEN_REPLY, STATE_NAMES, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
@@ -20,15 +18,9 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import Unreadable
-from pktdiag.netfilter.context import ACCEPT, Conn, CtState, HookContext, HookResult, Skb, Unknown
+from pktdiag.netfilter.context import ACCEPT, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown
 
-
-class Template(NamedTuple):
-    """What a CT target or ``ct zone set`` leaves for the tracker (struct nf_conn with IPS_TEMPLATE)."""
-
-    zone: int = 0
-    helper: str | None = None
-    timeout: str | None = None
+NO_TEMPLATE = CtTemplate()
 
 
 def attach(answer: Skb, cause: Skb) -> None:
@@ -45,19 +37,19 @@ def conntrack_in(ctx: HookContext) -> HookResult:
     if skb.ct is not None or skb.ct_state == CtState.UNTRACKED:
         return ACCEPT  # seen before: loopback, or NOTRACK
     template = skb.extra.pop("ct_template", None)
-    template = template if isinstance(template, Template) else Template()
+    template = template if isinstance(template, CtTemplate) else NO_TEMPLATE
     packet = skb.packet
     if packet.more_fragments and ctx.pf == NFPROTO_IPV4 and ctx.hook == NF_INET_LOCAL_OUT:
         return ACCEPT  # IP_NODEFRAG socket: ipv4_conntrack_local leaves fragments alone
-    if ctx.services.forced_state is not None and not _belongs_to_this_walk(ctx, template.zone):
-        return _forced(ctx, template.zone, ctx.services.forced_state)
-    if packet.proto in (IPPROTO_ICMP, IPPROTO_ICMPV6) and _icmp_first(ctx, template.zone):
+    if ctx.services.forced_state is not None and not _belongs_to_this_walk(ctx, template):
+        return _forced(ctx, template, ctx.services.forced_state)
+    if packet.proto in (IPPROTO_ICMP, IPPROTO_ICMPV6) and _icmp_first(ctx, template):
         return ACCEPT
     tuple_ = tuple_of(ctx.ns, packet)
     if tuple_ is None:
         return _invalid(ctx)
     for _ in range(2):
-        found = _find(ctx, template.zone, tuple_)
+        found = _find(ctx, template, tuple_)
         if found is None:
             made = _new(ctx, template, tuple_)
             if isinstance(made, HookResult):
@@ -89,8 +81,8 @@ def confirm(ctx: HookContext) -> HookResult:
     if conn is None or conn.confirmed or is_reply(ctx.skb.ct_state):
         return ACCEPT
     conns = ctx.services.conns
-    for direction in (conn.orig, conn.reply):
-        found = _find(ctx, conn.zone, direction)
+    for reply, direction in ((False, conn.orig), (True, conn.reply)):
+        found = _find_in(ctx, table.zone_of(conn, reply), direction)
         if found is not None and found[0] is not conn:
             return _clash(ctx, conn, found[0])
     table.insert(conns, conn)
@@ -106,16 +98,24 @@ def _clash(ctx: HookContext, conn: Conn, winner: Conn) -> HookResult:
         if same or mirrored:
             ctx.skb.ct = winner
             return ACCEPT
-        if _find(ctx, conn.zone, conn.reply) is None:
+        if _find_in(ctx, table.zone_of(conn, True), conn.reply) is None:
             conn.confirmed = True
-            ctx.services.conns[("conn", conn.netns, conn.zone, conn.reply)] = conn
+            ctx.services.conns[("conn", conn.netns, table.zone_of(conn, True), conn.reply)] = conn
             return ACCEPT
     return HookResult("drop", "NETFILTER_DROP", None,
                       "another connection already uses the same addresses and ports after translation (insert_failed)",
                       None, "conntrack-clash")
 
 
-def _find(ctx: HookContext, zone: int, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
+def _find(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
+    """resolve_normal_ct(): a zone may hold for one direction only, so both are looked up."""
+    found = _find_in(ctx, template.zone_of(False), tuple_)
+    if found is None and template.zone_of(True) != template.zone_of(False):
+        found = _find_in(ctx, template.zone_of(True), tuple_)
+    return found
+
+
+def _find_in(ctx: HookContext, zone: int, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
     try:
         return table.find(ctx.services.conns, ctx.ns, zone, tuple_)
     except Unreadable as problem:
@@ -131,7 +131,7 @@ def _find(ctx: HookContext, zone: int, tuple_: ConntrackTuple) -> tuple[Conn, bo
         return conn, False
 
 
-def _new(ctx: HookContext, template: Template, tuple_: ConntrackTuple) -> Conn | HookResult:
+def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn | HookResult:
     """init_conntrack(): a fresh, unconfirmed connection; INVALID where the message has no answer; DROP when full."""
     answer = invert(tuple_)
     if answer is None:
@@ -144,12 +144,12 @@ def _new(ctx: HookContext, template: Template, tuple_: ConntrackTuple) -> Conn |
                               f"nf_conntrack: table full ({count[0]} of {count[1]}), dropping packet", None,
                               "conntrack-table-full")
     conn = Conn(tuple_, answer, ctx.ns.id)
-    conn.zone = template.zone
+    table.put_in_zone(conn, template)
     conn.helper = template.helper
     return conn
 
 
-def _icmp_first(ctx: HookContext, zone: int) -> bool:
+def _icmp_first(ctx: HookContext, template: CtTemplate) -> bool:
     """nf_conntrack_handle_icmp(): True when the packet is dealt with: an error about a connection (RELATED), an error
     about nothing known (INVALID), or neighbour discovery (UNTRACKED)."""
     skb, packet = ctx.skb, ctx.skb.packet
@@ -169,7 +169,7 @@ def _icmp_first(ctx: HookContext, zone: int) -> bool:
         error = packet.icmp_type < 128
     if not error:
         return False
-    found = _quoted(ctx, zone, packet.inner) if packet.inner is not None else None
+    found = _quoted(ctx, template, packet.inner) if packet.inner is not None else None
     if found is None or packet.dst != (found[0].reply if found[1] else found[0].orig).dst:
         _invalid(ctx)
         return True
@@ -178,11 +178,11 @@ def _icmp_first(ctx: HookContext, zone: int) -> bool:
     return True
 
 
-def _quoted(ctx: HookContext, zone: int, inner: Packet) -> tuple[Conn, bool] | None:
+def _quoted(ctx: HookContext, template: CtTemplate, inner: Packet) -> tuple[Conn, bool] | None:
     """nf_conntrack_inet_error(): the connection of the quoted packet, looked up by the answer to it."""
     original = tuple_of(ctx.ns, inner)
     answer = invert(original) if original is not None else None
-    return _find(ctx, zone, answer) if answer is not None else None
+    return _find(ctx, template, answer) if answer is not None else None
 
 
 def _invalid(ctx: HookContext) -> HookResult:
@@ -197,14 +197,14 @@ def _tell(ctx: HookContext) -> None:
     ctx.services.note(ctx, f"conntrack: {STATE_NAMES.get(state if state is not None else 7, 'invalid')}")
 
 
-def _belongs_to_this_walk(ctx: HookContext, zone: int) -> bool:
+def _belongs_to_this_walk(ctx: HookContext, template: CtTemplate) -> bool:
     """Whether an earlier hop of this walk already tracks the packet here: a forced state is for its first visit."""
     tuple_ = tuple_of(ctx.ns, ctx.skb.packet)
-    known = ctx.services.conns.get(("conn", ctx.ns.id, zone, tuple_))
-    return isinstance(known, Conn)
+    return any(isinstance(ctx.services.conns.get(("conn", ctx.ns.id, template.zone_of(reply), tuple_)), Conn)
+               for reply in (False, True))
 
 
-def _forced(ctx: HookContext, zone: int, state: str) -> HookResult:
+def _forced(ctx: HookContext, template: CtTemplate, state: str) -> HookResult:
     """--state: the packet is given the state asked for, on a connection that looks like it and has no NAT."""
     skb = ctx.skb
     if state == "untracked":
@@ -214,7 +214,7 @@ def _forced(ctx: HookContext, zone: int, state: str) -> HookResult:
     if state == "invalid" or tuple_ is None:
         return _invalid(ctx)
     conn = Conn(tuple_, invert(tuple_) or tuple_, ctx.ns.id)
-    conn.zone = zone
+    table.put_in_zone(conn, template)
     skb.ct = conn
     if state == "established":
         conn.status = IPS_SEEN_REPLY

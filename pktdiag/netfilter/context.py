@@ -37,6 +37,21 @@ class CtState:
     INVALID, UNTRACKED = 7, 8
 
 
+class CtTemplate(NamedTuple):
+    """What a CT target or ``ct zone set`` leaves in ``skb.extra["ct_template"]`` for the tracker (a struct nf_conn with
+    IPS_TEMPLATE), before conntrack ran."""
+
+    zone: int = 0
+    direction: int = 3
+    """Bits of the directions the zone holds for: 1 original, 2 reply (NF_CT_ZONE_DIR_*)."""
+    helper: str | None = None
+    timeout: str | None = None
+
+    def zone_of(self, reply: bool) -> int:
+        """nf_ct_zone_id(): the default zone in a direction the zone is not for."""
+        return self.zone if self.direction & (2 if reply else 1) else 0
+
+
 class Conn:
     """A connection as the walk holds it: read from the kernel (``entry``) or made by this walk (virtual).
 
@@ -44,8 +59,21 @@ class Conn:
     nf_conntrack_tuple_hash pairs do it.
     """
 
-    __slots__ = ("orig", "reply", "entry", "confirmed", "mark", "zone", "status", "tcp_state", "helper", "labels", "master", "netns",
-                 "extra")
+    __slots__ = (
+        "confirmed",
+        "entry",
+        "extra",
+        "helper",
+        "labels",
+        "mark",
+        "master",
+        "netns",
+        "orig",
+        "reply",
+        "status",
+        "tcp_state",
+        "zone",
+    )
 
     def __init__(self, orig: ConntrackTuple, reply: ConntrackTuple, netns: str, entry: ConntrackEntry | None = None) -> None:
         self.orig, self.reply, self.netns, self.entry = orig, reply, netns, entry
@@ -64,9 +92,34 @@ class Conn:
 class Skb:
     """One copy of the packet on its way (struct sk_buff, the fields that decide something)."""
 
-    __slots__ = ("packet", "mark", "priority", "pkt_type", "src_mac", "dst_mac", "ethertype", "vlan_tci", "vlan_proto",
-                 "ct", "ct_state", "sock", "sock_ns", "physin", "physout", "secmark", "tproxy_sock", "nf_trace",
-                 "ip_checksum_ok", "route", "tc_index", "local_df", "arp", "iif", "queue", "extra")
+    __slots__ = (
+        "arp",
+        "ct",
+        "ct_state",
+        "dst_mac",
+        "ethertype",
+        "extra",
+        "iif",
+        "ip_checksum_ok",
+        "local_df",
+        "mark",
+        "nf_trace",
+        "packet",
+        "physin",
+        "physout",
+        "pkt_type",
+        "priority",
+        "queue",
+        "route",
+        "secmark",
+        "sock",
+        "sock_ns",
+        "src_mac",
+        "tc_index",
+        "tproxy_sock",
+        "vlan_proto",
+        "vlan_tci",
+    )
 
     def __init__(self, packet: Packet, mark: int = 0) -> None:
         self.packet = packet
@@ -100,7 +153,7 @@ class Skb:
         """skb_iif: ifindex it came in on, 0 for local output."""
         self.queue = 0
         self.extra: dict[str, object] = {}
-        """"ct_template": conntrack.track.Template left by a CT target or ``ct zone set`` before conntrack ran."""
+        """"ct_template": the :class:`CtTemplate` left by a CT target or ``ct zone set`` before conntrack ran."""
 
     def copy(self) -> Skb:
         """skb_clone / skb_copy: the connection stays shared."""
@@ -186,10 +239,10 @@ class Services(Protocol):
     def address_type(self, ctx: HookContext, address: bytes, ifindex: int = 0) -> int | Unknown:
         """inet_addr_type_dev_table / ipv6 nf address type: RTN_* of an address (restricted to a device when given)."""
 
-    def socket_lookup(self, ctx: HookContext) -> Socket | None | Unknown:
+    def socket_lookup(self, ctx: HookContext) -> Socket | Unknown | None:
         """nf_sk_lookup_slow_v4/v6: the socket that would receive this packet (established or listening)."""
 
-    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | None | Unknown: ...
+    def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | Unknown | None: ...
 
     def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
         """nf_nat_setup_info(): binds the connection. Accept when bound (or already bound)."""

@@ -134,3 +134,28 @@ def test_a_full_table_depends_on_an_eviction(lab: Lab) -> None:
     _, result = crossing.forward(packet(CLIENT, 42000, SERVER, 53))
     assert (result.action, result.cause) == ("drop", "conntrack-table-full")
     assert len(crossing.services.asked) == 1
+
+
+def test_zones_keep_connections_apart(lab: Lab) -> None:
+    """The same addresses in a zone of its own are another connection; a zone for one direction leaves answers outside."""
+    lab.run("router", "nft", "-f", "-", stdin="""
+        table ip z { chain pre { type filter hook prerouting priority raw;
+            udp dport 1111 ct zone set 5; udp dport 2222 ct original zone set 7; };
+          chain through { type filter hook forward priority 0; ct state new counter; }; }""")
+    crossing = Crossing(lab)
+    for dport, zone in ((1111, 5), (2222, 7), (3333, 0)):
+        skb, _ = crossing.forward(packet(CLIENT, 44000, SERVER, dport))
+        there = skb.packet
+        assert skb.ct is not None and skb.ct.zone == zone
+        back, _ = crossing.forward(there._replace(src=there.dst, dst=there.src, sport=dport, dport=44000), back=True)
+        assert NAMES[back.ct_state or 0] == ("NEW" if zone == 5 else "ESTABLISHED")
+        for role, src, sport, dst, port in (("client", CLIENT, 44000, SERVER, dport), ("server", SERVER, dport, CLIENT, 44000)):
+            with lab.bound(role, socket.SOCK_DGRAM, src, sport) as sock:
+                sock.sendto(b"x", (dst, port))
+    lines = lab.conntrack()
+    assert len([line for line in lines if "dport=1111" in line]) == 2
+    assert len([line for line in lines if "dport=2222" in line]) == 1
+    # and read from the kernel, not from the walk's memory
+    for dport, state in ((1111, "NEW"), (2222, "ESTABLISHED"), (3333, "ESTABLISHED")):
+        skb, _ = Crossing(lab).forward(packet(CLIENT, 44000, SERVER, dport))
+        assert NAMES[skb.ct_state or 0] == state, dport

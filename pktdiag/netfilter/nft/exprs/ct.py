@@ -6,7 +6,7 @@ import sys
 from typing import NamedTuple
 
 from pktdiag.model.host import ConntrackTuple
-from pktdiag.netfilter.context import Conn, CtState
+from pktdiag.netfilter.context import Conn, CtState, CtTemplate
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
@@ -130,9 +130,10 @@ class CtSet(NamedTuple):
         """nft_ct_set_eval, nft_ct_set_zone_eval."""
         skb = run.skb
         if self.key == ZONE:
-            if skb.ct is None and skb.ct_state is None:
-                skb.extra["ct_zone"] = int.from_bytes(regs.load(self.sreg, 2), sys.byteorder)
-                skb.extra["ct_zone_dir"] = self.direction
+            if skb.ct is None and skb.extra.get("ct_template") is None:
+                zone = int.from_bytes(regs.load(self.sreg, 2), sys.byteorder)
+                skb.extra["ct_template"] = CtTemplate(zone, {ORIGINAL: 1, REPLY: 2}.get(self.direction, 3))
+                skb.ct_state = None
             return None
         conn = skb.ct
         if conn is None:
