@@ -59,7 +59,7 @@ _PACKET = (
     Option("uid", TEXT, "User that owns the sending socket: number or name.", "USER"),
     Option("in", TEXT, "Interface the packet arrives on, for a packet from outside.", "IFACE"),
     _NS,
-    Option("assume-no-bpf", FLAG, "Where it may not be read (without root), take it that no BPF program is attached.", default=False),
+    Option("assume-empty", FLAG, "Take what only root may ask for (BPF programs on devices, ebtables) to be absent.", default=False),
     Option("from-log", TEXT, "Take the packet from a kernel LOG, tcpdump or conntrack line; - reads standard input.", "LINE"),
     _JSON,
 )

@@ -54,8 +54,8 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Cal
         ingress, dst_mac, text = arrival(host, start.ns, start.src, dst)
         notes.append(text)
         start = start._replace(ingress=ingress, dst_mac=dst_mac)
-    if values["assume_no_bpf"]:
-        notes.append("no BPF program sits on a device where that cannot be read (--assume-no-bpf)")
+    if values["assume_empty"]:
+        notes.append("no BPF program on a device and no ebtables rules, where that cannot be read (--assume-empty)")
     proto = _proto(target, dst)
     packet = _packet(start, source, target, dst, proto, values, notes)
     return Question(

@@ -35,7 +35,7 @@ def _run(values: dict[str, Any], why: bool) -> int:
     from pktdiag.cli.question import build
     from pktdiag.walk.api import trace as walk
     host = LiveHost()
-    host.assume_no_bpf = values["assume_no_bpf"]
+    host.assume_empty = values["assume_empty"]
     question = build(host, values, selector(host), lambda text: named(host, text))
     trace = walk(host, question)
     if why:

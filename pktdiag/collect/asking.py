@@ -17,7 +17,7 @@ class Host(Protocol):
 
     pool: FdPool
 
-    assume_no_bpf: bool
+    assume_empty: bool
 
     def resolve_nsid(self, asking: Door, nsid: int) -> Any: ...
 

@@ -16,8 +16,8 @@ class LiveHost:
 
     def __init__(self) -> None:
         self.pool = FdPool()
-        self.assume_no_bpf = False
-        """Somebody who knows says that no BPF program sits on any device; taken only where it may not be read."""
+        self.assume_empty = False
+        """Somebody who knows says that what only root may ask for (BPF programs on devices, ebtables) is not there."""
         self._namespaces: dict[int, LiveNamespace] = {}
         self._nsids: dict[tuple[int, int], int] = {}
         self._candidates: list[tuple[int, str]] = []

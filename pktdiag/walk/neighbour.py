@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from pktdiag.model.host import Link, Neighbour
+from pktdiag.model.host import Gap, Link, Neighbour
 from pktdiag.model.kernel import (
     AF_INET,
     AF_INET6,
@@ -27,7 +27,7 @@ from pktdiag.model.kernel import (
     RTN_BROADCAST,
 )
 from pktdiag.model.packet import format_address
-from pktdiag.model.view import NamespaceView
+from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.walk import addresses, device, ethernet
 from pktdiag.walk.state import Walk
@@ -131,8 +131,11 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         return None
     from pktdiag.walk import arp, ndisc
 
+    skb.extra["xmit-async"] = True  # it waits in arp_queue: no error gets back to the sender any more
     saved = (walk.backlog, walk.memory.pop("left", None), walk.memory.get("xmit-depth", 0))
+    doubts_before = walk.memory.pop("doubts", [])
     walk.backlog, walk.memory["xmit-depth"], walk.memory[key] = deque(), 0, True
+    walk.memory["patience"] = _patience(ns, dev, base)
     walk.silent += 1
     left: list[tuple[NamespaceView, Link, Skb]] = []
     try:
@@ -148,11 +151,31 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         if saved[1] is not None:
             walk.memory["left"] = saved[1]
         del walk.memory[key]
+        doubts = walk.memory.pop("doubts", [])
+        if doubts_before:
+            walk.memory["doubts"] = doubts_before
     mac = known(walk, ns, dev, next_hop)
+    if mac is None and doubts:  # the request may have been lost only for what could not be read: that is no "nobody"
+        raise Unreadable(Gap(ns.id, f"whether {format_address(next_hop)} answers {what} on {dev.name}", doubts[0], ""))
     if mac is not None:
         walk.step(ns, "neighbour", dev, f"Neighbour {format_address(next_hop)} is not known yet; {what} on {dev.name} finds it at "
                   f"{ethernet.text(mac)}.")
     return mac
+
+
+def _patience(ns: NamespaceView, dev: Link, base: str) -> float:
+    """Seconds until the kernel gives up: one retransmission time per multicast probe (neigh_timer_handler)."""
+    probes = int(ns.sysctl(f"net/{base}/neigh/{dev.name}/mcast_solicit") or 3)
+    return probes * int(ns.sysctl(f"net/{base}/neigh/{dev.name}/retrans_time_ms") or 1000) / 1000
+
+
+def proxy_in_time(walk: Walk, ns: NamespaceView, dev: Link, base: str, target: bytes) -> bool:
+    """pneigh_enqueue(): a proxy's answer waits for a random time below proxy_delay (1/100 s), unless that is 0."""
+    delay = int(ns.sysctl(f"net/{base}/neigh/{dev.name}/proxy_delay") or 80) / 100
+    if delay <= walk.memory.get("patience", 3.0):
+        return True
+    return walk.decide(Unknown(f"the proxy answer for {format_address(target)} on {dev.name}, delayed by up to {delay} s, comes in time"),
+                       ("proxy-delay", ns.id, dev.ifindex, target))
 
 
 def _ask_outside(walk: Walk, left: list[tuple[NamespaceView, Link, Skb]], next_hop: bytes) -> None:
@@ -176,5 +199,6 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     v4 = len(next_hop) == 4
     sent = icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
     what = "ARP requests" if v4 else "neighbour solicitations"
-    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.",
+    # ndisc_error_report() names no reason.
+    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.",
               cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

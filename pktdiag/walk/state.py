@@ -156,6 +156,8 @@ class Walk:
     def unsure(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, condition: str) -> None:
         """The walk cannot go on: beyond here nothing is known. ``condition`` says on what it depends."""
         name = device.name if device else ""
+        if self.silent:
+            self.memory.setdefault("doubts", []).append(condition)
         self.step(ns, stage, device, f"It depends on {condition}.", detail={"condition": condition})
         self._end(Fate(DEPENDS, skb.packet, None, Drop("", stage, ns.id, name, None, (), condition, None, "unknown"), ns.id, name))
 

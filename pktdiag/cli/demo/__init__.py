@@ -26,9 +26,9 @@ def run(values: dict[str, Any]) -> int:
 class _Story:
     def __init__(self, look: Look, pause: bool) -> None:
         self.look, self.pause = look, pause
-        # A user namespace may not ask for the BPF programs of a device; in the lab we know that there are none.
+        # A user namespace may not ask for BPF programs and ebtables; in the lab we know that there are none.
         mapped = open("/proc/self/uid_map").read().split() != ["0", "0", "4294967295"]
-        self.packet = [*PACKET, "--assume-no-bpf"] if mapped else list(PACKET)
+        self.packet = [*PACKET, "--assume-empty"] if mapped else list(PACKET)
 
     def say(self, text: str) -> None:
         print("\n".join(self.look.wrap(text, 0)))
