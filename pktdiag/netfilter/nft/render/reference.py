@@ -5,7 +5,8 @@ from __future__ import annotations
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.nft.exprs.counter import Counter
-from pktdiag.netfilter.nft.render.rule_text import Part, rule_parts
+from pktdiag.netfilter.nft.render.parts import Part
+from pktdiag.netfilter.nft.render.rule_text import rule_parts
 from pktdiag.netfilter.nft.rule import FAMILY_NAMES, Rule
 from pktdiag.netfilter.nft.tables import BaseChain
 

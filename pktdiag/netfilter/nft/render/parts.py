@@ -1,0 +1,14 @@
+"""What every renderer hands back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """One match or statement of a rule as it is printed."""
+
+    text: str
+    first: int
+    last: int
+    """The expressions (0-based, inclusive) it was made from."""
