@@ -137,7 +137,7 @@ class Judgement:
                 return
         bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
                (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
-        if bad:
+        if bad and len(bad) >= self._copies():
             self._add("verdict", f"predicted delivered, but dropped: {truth.drops}")
 
     def _own_socket(self, text: str | None) -> bool:
@@ -163,6 +163,8 @@ class Judgement:
             if truth.error.removeprefix("open:") not in NO_ROUTE_ERRORS or reason in ("NETFILTER_DROP", "NO_SOCKET"):
                 self._add("reason", f"predicted {reason}, the send failed with {truth.error}")
             return
+        if not reason and not reasons and not truth.answer:
+            return  # discarded without a word: consume_skb()
         if reason not in truth.reasons:  # an older kernel has no word for it
             reason = "NOT_SPECIFIED"
         if not reasons:
@@ -196,8 +198,13 @@ class Judgement:
             reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
             if drops and reason not in drops:
                 self._add("answer", f"predicted the answer's drop {reason}, seen {truth.drops}")
-        elif set(drops) - {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST", "TCP_FLAGS"} - BENIGN - {"?"}:
-            if any(d.kind == "answer" and d.reason not in ("SOCKET_FILTER", "NO_SOCKET", "OTHERHOST") for d in truth.drops):
+        else:
+            # Our raw TCP sender has no socket: what is at its address instead (nothing, a listener, a half-open connection)
+            # refuses the answer in its own way, after it has got through.
+            refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
+            if self.sender.tag.proto == 6:
+                refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
+            if any(d.kind == "answer" and d.reason not in refused for d in truth.drops):
                 self._add("answer", f"predicted the answer gets through ({reply.verdict}), seen {truth.drops}")
 
     def _answers(self) -> bool:

@@ -98,6 +98,8 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
             if inner and inner.proto == tag.proto and _is_request(inner, tag):
                 return "answer", what
             return "other", what
+        if (proto, tag.icmp_type, kind) == (1, 13, 14):  # a timestamp reply has room for half of the token only
+            return "answer", what
         if proto == tag.proto and tag.token in body:
             if kind == tag.icmp_type:
                 return "request", what
@@ -115,7 +117,7 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
             return ("answer" if body[13] & 0x14 else "other"), what
         if body[13] & 4 and not body[13] & 0x10:
             return ("answer" if tag.flags & 0x10 and seq == tag.ack else "other"), what
-        return ("answer" if body[13] & 0x10 and 0 < (ack - tag.seq & 0xFFFFFFFF) < 65536 else "other"), what
+        return ("answer" if body[13] & 0x10 and (ack - tag.seq & 0xFFFFFFFF) < 65536 else "other"), what
     if _is_request(packet, tag):
         return "request", ""
     return ("answer" if b"R" + tag.token in body else "other"), ""

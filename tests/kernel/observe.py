@@ -120,7 +120,7 @@ class Observer:
             # The injecting device's own "out" is the sender's, not the walk's: it starts at the other end.
             own = next((s for s in captured if s.kind == "request" and s.netns == spec["ns"] and s.device == spec["dev"]
                         and s.direction == "out"), None)
-            if own is None:
+            if own is None or sender.error:
                 raise NotSentError(sender.error or "it never left the injecting device")
             captured.remove(own)
         counters: dict[str, dict[str, int]] = {}

@@ -143,9 +143,9 @@ class Sender:
             sock.setsockopt(socket.SOL_SOCKET, 36, spec["mark"])
         if spec.get("dev"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, spec["dev"].encode())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(spec.get("broadcast", False)))
         if spec["how"] == "raw":
             return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(spec.get("broadcast", False)))
         if family == socket.AF_INET:
             sock.setsockopt(socket.SOL_IP, socket.IP_TTL, spec.get("ttl", 64))
             if proto != 6:

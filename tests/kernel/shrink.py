@@ -56,7 +56,7 @@ def _minimise(items: list[Any], check: Callable[[list[Any]], bool]) -> list[Any]
 
 
 def _simplify_packet(host: Host, check: Check) -> Host:
-    for key in ("mark", "tos", "size", "df", "ttl", "dev", "smac", "answer", "icmp", "src", "broadcast"):
+    for key in ("mark", "tos", "size", "df", "ttl", "dev", "smac", "answer", "icmp", "src"):
         packet = host["packets"][-1]
         if key not in packet or (key == "dev" and packet["how"] == "frame") or (key == "src" and packet["how"] != "socket"):
             continue
