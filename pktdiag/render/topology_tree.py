@@ -44,11 +44,23 @@ def tree(topology: Topology, look: Look) -> str:
     summary += look.paint(f"{_many(count, 'problem')} (marked {glyphs.broken} or {glyphs.odd})", "bold", "red") if count \
         else "nothing looks broken"
     tail = [summary]
-    for gap in topology.gaps:
-        where = f"{names.get(gap.netns, gap.netns)}: " if gap.netns else ""
-        text = f"not read: {where}{safe.text(gap.what)}: {safe.text(gap.why)}; {safe.text(gap.remedy)}"
-        tail += look.wrap(text, 2, first=0, style="yellow")
+    for line in _gaps(topology, names):
+        tail += look.wrap(f"not read: {line}", 2, first=0, style="yellow")
     return "\n\n".join([*blocks, "\n".join(tail)]) + "\n"
+
+
+def _gaps(topology: Topology, names: dict[str, str]) -> list[str]:
+    """One line for the same gap of many namespaces."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for gap in topology.gaps:
+        where = places.setdefault((gap.what, gap.why, gap.remedy), [])
+        if gap.netns:
+            where.append(names.get(gap.netns, safe.text(gap.netns)))
+    lines = []
+    for (what, why, remedy), where in places.items():
+        some = ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")
+        lines.append(f"{safe.text(what)}{f' of {some}' if where else ''}: {safe.text(why)}; {safe.text(remedy)}")
+    return lines
 
 
 def _many(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 
@@ -248,3 +249,15 @@ def test_namespaces_that_vanish_while_they_are_read(nets: Nets) -> None:
     finally:
         stop.set()
         worker.join()
+
+
+def test_without_root_one_s_own_namespace_is_shown_and_the_rest_named(bridged: Nets) -> None:
+    code = ("import _ctypes, fcntl, os, unicodedata\n"  # an interpreter below /root cannot be read any more, later
+            "from pktdiag.collect import containers, live, live_namespace, namespaces, processes, rtnl_nsid, libc\n"
+            "from pktdiag.explain import topology\nfrom pktdiag.render import look, topology as picture, topology_tree\n"
+            "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            "print(picture.render(topology.build(live.LiveHost()), 'tree', 80, False))\nos._exit(0)")
+    text = run(sys.executable, "-u", "-c", code)
+    assert text.startswith("host  net:[") and "├─ lo" in text
+    assert f"{bridged['host']}  net:[{bridged.inode('host')}]\n   ! not read: permission denied" in text
+    assert "not read: the network namespaces of" in text and "run as root" in text
