@@ -110,7 +110,8 @@ def _answers(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, arp: Arp) -> bo
     if not _proxies(ns, dev, decision.oif, arp):
         return False
     neighbour.learn(walk, ns, dev, arp.sender, arp.sender_mac)
-    _reply(walk, ns, dev, arp)  # possibly after proxy_delay, still well within the requester's patience
+    if skb.pkt_type == PACKET_HOST or neighbour.proxy_in_time(walk, ns, dev, "ipv4", arp.target):
+        _reply(walk, ns, dev, arp)
     return True
 
 

@@ -3,7 +3,7 @@
 ::
 
     bridge PRE_ROUTING, up to priority 0 | IP PRE_ROUTING, in = the bridge | (DNAT? routed or bridged elsewhere) | the rest
-    bridge FORWARD, up to priority -1    | IP FORWARD, in = out = the bridge | the rest, but *not* priority 0
+    bridge FORWARD, up to priority 0     | IP FORWARD, in = out = the bridge | the rest
     bridge POST_ROUTING, all of it       | IP POST_ROUTING, out = the bridge | fragment, send
 
 Source: net/bridge/br_netfilter_hooks.c (br_nf_pre_routing, br_nf_pre_routing_finish, br_nf_forward_ip, br_nf_forward_arp,
@@ -31,9 +31,10 @@ from pktdiag.model.kernel import (
     PACKET_OTHERHOST,
 )
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Skb
-from pktdiag.walk import addresses
+from pktdiag.netfilter import hooks
+from pktdiag.netfilter.context import HookContext, Skb, Unknown
 from pktdiag.walk.hook import run_hook
+from pktdiag.walk.services import services_of
 from pktdiag.walk.state import Walk
 
 PRIORITY = 0
@@ -102,16 +103,13 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     if skb.packet.dst == info.daddr:
         return "bridge"
     decision = route.input_(walk, ns, br, skb.packet, skb.mark)
-    if decision.kind == "error":
-        if v4 and decision.error == "EHOSTUNREACH" and not addresses.conf(ns, AF_INET, br.name, "forwarding"):
-            # Bridged-and-DNAT'ed traffic does not require ip_forward.
-            decision = route.output(walk, ns, skb.packet._replace(src=bytes(4)), any_source=True)
-            if decision.kind == "unicast" and decision.oif == br.ifindex:
-                skb.route = decision
-                return "bridged-dnat"
-        walk.drop(ns, "routing", br, skb, "NOT_SPECIFIED", f"br_netfilter: after the DNAT there is no way: {decision.text}.", cause="no-route")
+    if decision.kind == "error" and (decision.match is None or decision.error == "EXDEV" or decision.reason == "IP_INVALID_DEST"):
+        walk.drop(ns, "routing", br, skb, "NOT_SPECIFIED", f"br_netfilter: after the DNAT there is no way: {decision.text}.",
+                  cause="no-route")
         return "ended"
-    if decision.oif == br.ifindex and decision.kind not in ("local", "broadcast"):
+    # An unreachable destination is no failure here: ip_route_input() returns an error *route* (label no_route), so without
+    # ip_forward even a DNAT to a station of the same bridge goes up and ends in ip_error().
+    if decision.oif == br.ifindex and decision.kind in ("unicast", "multicast"):
         skb.route = decision
         return "bridged-dnat"
     skb.dst_mac = br.mac
@@ -161,8 +159,11 @@ def _frame_finish(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb)
 
 
 def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: Skb) -> bool:
-    """The bridge's FORWARD hook with br_netfilter's share. br_nf_hook_thresh() comes back behind priority 0, so bridge
-    chains at exactly 0 are passed over when the detour was taken. False: it ended."""
+    """The bridge's FORWARD hook with br_netfilter's share. False: it ended.
+
+    br_nf_hook_thresh() comes back behind priority 0. Chains of exactly that priority run before the detour where they are
+    younger than br_netfilter's hook, else not at all; before v6.8 (separate hooks for IP, at -1, and ARP; commit
+    ee6f05dcd672) never for IP."""
     info = _info(skb)
     tagged = skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1"
     visits_ip = info is not None and not tagged and skb.ethertype in (ETH_P_IP, ETH_P_IPV6)
@@ -171,13 +172,44 @@ def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: 
     def hook(low: int | None, high: int | None) -> bool:
         return run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb, came, to, "bridge-forward", low=low, high=high)
 
+    if (visits_ip and info is not None) or visits_arp:
+        if not hook(None, PRIORITY - 1):
+            return False
+        if (visits_arp or not _separate_hooks(ns)) and not _equals(walk, ns, came, to, skb):
+            return False
     if visits_ip and info is not None:
-        return hook(None, PRIORITY - 1) and _forward_ip(walk, ns, br, to, skb, info) and hook(PRIORITY + 1, None)
+        return _forward_ip(walk, ns, br, to, skb, info) and hook(PRIORITY + 1, None)
     if visits_arp:
-        return (hook(None, PRIORITY)
-                and run_hook(walk, ns, NFPROTO_ARP, NF_ARP_FORWARD, skb, came, to, "bridge-forward")
+        return (run_hook(walk, ns, NFPROTO_ARP, NF_ARP_FORWARD, skb, came, to, "bridge-forward")
                 and hook(PRIORITY + 1, None))
     return hook(None, None)
+
+
+def _separate_hooks(ns: NamespaceView) -> bool:
+    """Whether this kernel is one of those with br_nf_forward_ip() as a hook of its own."""
+    return any(function == "br_nf_forward_ip" for _, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or ())
+
+
+def _equals(walk: Walk, ns: NamespaceView, came: Link, to: Link, skb: Skb) -> bool:
+    """Bridge FORWARD chains at br_netfilter's own priority. Their age decides whether they run; it is asked about only
+    where it matters."""
+    ctx = HookContext(services_of(walk), ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb.copy(), came, to)
+    entries = [entry for entry in hooks.entries_of(ctx, came.ifindex) if entry.priority == PRIORITY]
+    if not entries:
+        return True
+    order = [function for priority, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or () if priority == PRIORITY]
+    if order:
+        younger = not order[0].startswith("br_nf_")
+    else:
+        walk.silent += 1
+        try:
+            harmless = hooks.run_entries(ctx, entries).action == "accept"
+        finally:
+            walk.silent -= 1
+        younger = harmless or walk.decide(
+            Unknown(f"the bridge chains of priority 0 ({', '.join(entry.label for entry in entries)}) were loaded after the first bridge "
+                    "was made, so that they run before br_netfilter"), ("br_netfilter-age", ns.id))
+    return not younger or run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb, came, to, "bridge-forward", low=PRIORITY, high=PRIORITY)
 
 
 def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, shared: NfBridge) -> bool:

@@ -54,7 +54,8 @@ def handle_frame(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) 
     if skb.pkt_type == PACKET_LOOPBACK:
         return "pass"
     if ethernet.is_multicast(skb.src_mac) or not any(skb.src_mac):
-        walk.drop(ns, "bridge", port, skb, "MAC_INVALID_SOURCE", f"{ethernet.text(skb.src_mac)} cannot be a sender.", cause="bad-source-mac")
+        walk.drop(ns, "bridge", port, skb, "MAC_INVALID_SOURCE", f"{ethernet.text(skb.src_mac)} cannot be a sender.",
+                  cause="bad-source-mac")
         return "consumed"
     if ethernet.is_link_local(skb.dst_mac):
         kept = _link_local(walk, ns, br, port, skb)
@@ -180,7 +181,8 @@ def _pass_up(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> N
 
 
 def device_xmit(walk: Walk, ns: NamespaceView, br: Link, skb: Skb) -> None:
-    """br_dev_xmit(): the host sends a frame into the bridge."""
+    """br_dev_xmit(): the host sends a frame into the bridge. It always reports success to the sender."""
+    skb.extra["xmit-async"] = True
     if br_netfilter.returns_to_bridge(walk, ns, br, skb):
         return
     vid = bridge_vlan.ingress(walk, ns, br, br, skb)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
+    AF_INET,
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
     NF_NETDEV_EGRESS,
     NF_NETDEV_INGRESS,
     NFPROTO_NETDEV,
@@ -120,6 +123,18 @@ def _generic_xdp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
         return True
     walk.drop(ns, "xdp", dev, skb, "XDP", f"The XDP program on {dev.name} ({dev.xdp}) takes it.", cause="xdp")
     return False
+
+
+def refusal_counters(skb: Skb) -> tuple[str, ...]:
+    """What a sender's own stack counts when the device refuses the packet while the sender waits (NET_XMIT_DROP):
+    ip_send_skb() / ip6_send_skb(), and udp_send_skb(). TCP retransmits and counts nothing."""
+    packet = skb.packet
+    if skb.iif or skb.extra.get("xmit-async") or packet.proto == IPPROTO_TCP or skb.ethertype == ETH_P_ARP:
+        return ()
+    first = "IpOutDiscards" if packet.family == AF_INET else "Ip6OutDiscards"
+    if packet.proto != IPPROTO_UDP:
+        return (first,)
+    return (first, "UdpSndbufErrors" if packet.family == AF_INET else "Udp6SndbufErrors")
 
 
 def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

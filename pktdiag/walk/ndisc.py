@@ -15,6 +15,7 @@ from pktdiag.model.kernel import (
     NF_INET_POST_ROUTING,
     NF_INET_PRE_ROUTING,
     NFPROTO_IPV6,
+    PACKET_HOST,
     PACKET_OTHERHOST,
 )
 from pktdiag.model.packet import Packet
@@ -80,7 +81,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         if ("resolving", ns.id, dev.ifindex, target) in walk.memory or neighbour.entry(ns, dev, target) is not None:
             neighbour.learn(walk, ns, dev, target, mac)
         return
-    if not mine and not _proxies(walk, ns, dev, target):
+    if not mine and not (_proxies(walk, ns, dev, target)
+                         and (skb.pkt_type == PACKET_HOST or neighbour.proxy_in_time(walk, ns, dev, "ipv6", target))):
         return
     neighbour.learn(walk, ns, dev, skb.packet.src, mac)
     _send(walk, ns, dev, ADVERTISEMENT, target if mine else _own_source(ns, dev, skb.packet.src), skb.packet.src, target, mac)
