@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from pktdiag.conntrack import track
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
+    NF_BR_LOCAL_IN,
+    NF_BR_POST_ROUTING,
+    NF_BR_PRE_ROUTING,
     NF_INET_INGRESS,
     NF_NETDEV_INGRESS,
     NFPROTO_ARP,
@@ -27,7 +30,7 @@ from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter import priorities, tracking
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.nat_hook import run_nat
-from pktdiag.netfilter.own_hooks import defragment, ingress_as_inet, unknown_function
+from pktdiag.netfilter.own_hooks import bridged, defragment, ingress_as_inet, unknown_function
 
 if TYPE_CHECKING:
     from pktdiag.netfilter.nft.tables import BaseChain
@@ -72,6 +75,11 @@ def entries(ns: NamespaceView, pf: int, hook: int, device: Link | None) -> tuple
             found.append(Entry(priorities.nat_priority(hook), "nat", "NAT", partial(run_nat, inside=inside), inside=inside))
         for priority, function, module in facts.others(hook):
             found.append(Entry(priority, "unknown", function, partial(unknown_function, function=function, module=module)))
+    elif pf == NFPROTO_BRIDGE and hook in (NF_BR_PRE_ROUTING, NF_BR_LOCAL_IN, NF_BR_POST_ROUTING) and tracking.on_bridges(ns):
+        if hook == NF_BR_PRE_ROUTING:
+            found.append(Entry(priorities.CONNTRACK, "conntrack", "connection tracking", partial(bridged, run=track.conntrack_in)))
+        else:
+            found.append(Entry(priorities.INT_MAX, "confirm", "connection tracking: confirm", partial(bridged, run=track.confirm)))
     return tuple(in_order(found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pktdiag.model.kernel import NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
@@ -23,6 +24,14 @@ def defragment(ctx: HookContext) -> HookResult:
                           "the fragment waits for the others of its datagram, which never come", None, "fragments-missing")
     skb.packet = packet._replace(fragment_offset=0, more_fragments=False, unknown=packet.unknown | {"length"})
     return ACCEPT
+
+
+def bridged(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookResult:
+    """nf_ct_bridge_pre() / nf_ct_bridge_post() (net/bridge/netfilter/nf_conntrack_bridge.c): IP frames are tracked as at the
+    IP hooks."""
+    if ctx.skb.ethertype not in (0x0800, 0x86DD) or ctx.skb.arp is not None:
+        return ACCEPT
+    return run(ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6))
 
 
 def ingress_as_inet(ctx: HookContext, chain: BaseChain) -> HookResult:

@@ -94,11 +94,28 @@ def _read(ns: NamespaceView, pf: int) -> Facts:
         registered[hook] = listed
     else:
         names = [function for listed in registered.values() for _, function, _ in listed]
+        if any(name.startswith("0x") for name in names):
+            return _searched(ns, pf)  # kptr_restrict hides the names
         return Facts(any(name.startswith(("ipv4_conntrack_in", "ipv6_conntrack_in")) for name in names),
                      any(name.startswith("nf_nat_") for name in names),
                      any("defrag" in name for name in names), registered)
+    return _searched(ns, pf)
+
+
+def _searched(ns: NamespaceView, pf: int) -> Facts:
     conntrack = _uses_conntrack(ns, pf)
     return Facts(conntrack, _has_nat(ns, pf), conntrack or _uses_defrag(ns, pf))
+
+
+def on_bridges(ns: NamespaceView) -> bool:
+    """nf_conntrack_bridge is switched on by a bridge family rule that needs conntrack (nf_ct_netns_get(NFPROTO_BRIDGE))."""
+    from pktdiag.netfilter.nft.load import base_chains
+
+    if not base_chains(ns, NFPROTO_BRIDGE):
+        return False
+    rules = (rule for payload in ns.nft_chains(NFPROTO_BRIDGE)
+             for rule in ns.nft_rules(NFPROTO_BRIDGE, _text(payload, 1), _text(payload, 3)))
+    return any(pattern in rule for rule in rules for name, pattern in _NFT_PATTERNS if name in _NFT_USERS)
 
 
 def _has_nat(ns: NamespaceView, pf: int) -> bool:

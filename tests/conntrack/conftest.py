@@ -26,6 +26,7 @@ PREFIX = f"pdct{os.getpid()}"
 
 CLIENT, SERVER = "198.51.100.2", "203.0.113.2"
 ROUTER_IN, ROUTER_OUT = "198.51.100.1", "203.0.113.1"
+SIX = {CLIENT: "2001:db8:1::2", ROUTER_IN: "2001:db8:1::1", SERVER: "2001:db8:2::2", ROUTER_OUT: "2001:db8:2::1"}
 
 
 @contextmanager
@@ -47,7 +48,6 @@ class FakeServices:
         self.hits: list[Any] = []
         self.asked: list[str] = []
         self.logged: list[str] = []
-        self.source = b""
         self.answer = True
 
     def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
@@ -67,7 +67,8 @@ class FakeServices:
         return bind.setup(ctx, range_, source)
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:
-        return bind.masquerade(ctx, range_, self.source)
+        here = ROUTER_OUT if len(ctx.skb.packet.dst) == 4 else SIX[ROUTER_OUT]
+        return bind.masquerade(ctx, range_, parse_address(here))
 
     def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult:
         return bind.redirect(ctx, range_)
@@ -76,6 +77,14 @@ class FakeServices:
 class Lab:
     def __init__(self, tag: str = "") -> None:
         self.names = {role: f"{PREFIX}{tag}{role[0]}" for role in ("client", "router", "server")}
+        self.host = LiveHost()
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
         for name in self.names.values():
             subprocess.run(["ip", "netns", "add", name], check=True)
         client, router, server = self.names.values()
@@ -83,10 +92,12 @@ class Lab:
             up = "up0" if right == router and left == client else "down0"
             batch = [f"link add eth0 netns {left} type veth peer name {up} netns {right}"]
             subprocess.run(["ip", "-batch", "-"], input="\n".join(batch), text=True, check=True)
-            self.ip(left, f"addr add {here}/24 dev eth0", "link set eth0 up", "link set lo up", f"route add default via {there}")
-            self.ip(right, f"addr add {there}/24 dev {up}", f"link set {up} up", "link set lo up")
-        self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self.host = LiveHost()
+            self.ip(left, f"addr add {here}/24 dev eth0", f"addr add {SIX[here]}/64 dev eth0 nodad",
+                    "link set eth0 up", "link set lo up", f"route add default via {there}",
+                    f"route add ::/0 via {SIX[there]}")
+            self.ip(right, f"addr add {there}/24 dev {up}", f"link set {up} up", "link set lo up",
+                    f"addr add {SIX[there]}/64 dev {up} nodad")
+        self.run("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
     def ip(self, name: str, *commands: str) -> None:
         subprocess.run(["ip", "-n", name, "-batch", "-"], input="\n".join(commands) + "\n", text=True, check=True)
@@ -102,7 +113,7 @@ class Lab:
 
     def bound(self, role: str, kind: int, address: str, port: int) -> socket.socket:
         with inside(self.names[role]):
-            sock = socket.socket(socket.AF_INET, kind)
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(2)
         sock.bind((address, port))
@@ -117,6 +128,7 @@ class Lab:
         for table in ("nat", "mangle", "raw", "filter"):
             if os.path.exists("/usr/sbin/iptables-legacy"):
                 self.run("router", "iptables-legacy", "-t", table, "-F")
+                self.run("router", "ip6tables-legacy", "-t", table, "-F")
         self.run("router", "conntrack", "-F")
 
     def close(self) -> None:
@@ -132,14 +144,25 @@ class Crossing:
     def __init__(self, lab: Lab, services: FakeServices | None = None) -> None:
         self.view = lab.view("router")
         self.services = services or FakeServices(lab.host)
-        self.services.source = parse_address(ROUTER_OUT)
         self.up, self.down = self.view.link_named("up0"), self.view.link_named("down0")
 
     def forward(self, packet: Packet, *, back: bool = False) -> tuple[Skb, HookResult]:
-        skb = Skb(packet)
         indev, outdev = (self.down, self.up) if back else (self.up, self.down)
-        for hook, here, there in ((0, indev, None), (2, indev, outdev), (4, None, outdev)):
-            ctx: Any = HookContext(self.services, self.view, 2, hook, skb, here, there)  # type: ignore[arg-type]
+        return self.through(packet, (0, indev, None), (2, indev, outdev), (4, None, outdev))
+
+    def arrive(self, packet: Packet) -> tuple[Skb, HookResult]:
+        """To the router itself."""
+        return self.through(packet, (0, self.up, None), (1, self.up, None))
+
+    def leave(self, packet: Packet) -> tuple[Skb, HookResult]:
+        """From the router itself."""
+        return self.through(packet, (3, None, self.down), (4, None, self.down))
+
+    def through(self, packet: Packet, *stations: tuple[int, Any, Any]) -> tuple[Skb, HookResult]:
+        skb = Skb(packet)
+        for hook, here, there in stations:
+            pf = 2 if len(packet.dst) == 4 else 10
+            ctx: Any = HookContext(self.services, self.view, pf, hook, skb, here, there)  # type: ignore[arg-type]
             result = hooks.run(ctx)
             if result.action != "accept":
                 return skb, result

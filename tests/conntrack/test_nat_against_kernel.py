@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 from pktdiag.conntrack.tuples import invert
 from pktdiag.model.host import ConntrackTuple
-from pktdiag.model.packet import format_address
+from pktdiag.model.packet import format_address, parse_address
+from pktdiag.netfilter.context import Skb
 
-from .conftest import CLIENT, SERVER, Crossing, Lab, packet
+from .conftest import CLIENT, ROUTER_IN, ROUTER_OUT, SERVER, SIX, Crossing, Lab, packet
 
 LEGACY, NFT = "iptables-legacy", "iptables-nft"
 
@@ -125,3 +127,78 @@ def test_no_rule_needs_connections_no_tracking(lab: Lab, tool: str) -> None:
     assert skb.ct is None and skb.ct_state is None
     send_udp(lab, 40001, SERVER, 53)
     assert listed(lab, 40001) == []
+
+
+CASES_6 = [
+    ("-A POSTROUTING -o down0 -j MASQUERADE", SIX[SERVER], 53),
+    ("-A POSTROUTING -o down0 -j SNAT --to-source 2001:db8:2::10-2001:db8:2::ffff", SIX[SERVER], 53),
+    ("-A POSTROUTING -o down0 -j SNAT --to-source 2001:db8:2:0:1::-2001:db8:2:0:8:ffff:ffff:ffff --persistent", SIX[SERVER], 53),
+    ("-A PREROUTING -p udp --dport 8000 -j DNAT --to-destination [2001:db8:2::2]:9000", SIX[ROUTER_IN], 8000),
+    ("-A PREROUTING -p udp --dport 8000 -j DNAT --to-destination 2001:db8:2::100-2001:db8:2:0:ffff::", SIX[ROUTER_IN], 8000),
+    ("-A PREROUTING -d 2001:db8:9::/64 -j NETMAP --to 2001:db8:2::/64", "2001:db8:9::2", 53),
+]
+
+
+@pytest.mark.parametrize("tool", ["ip6tables-legacy", "ip6tables-nft"])
+@pytest.mark.parametrize(("rule", "dst", "dport"), CASES_6)
+def test_binding_equals_the_kernels_in_ipv6(lab: Lab, tool: str, rule: str, dst: str, dport: int) -> None:
+    lab.run("router", tool, "-t", "nat", *rule.split())
+    skb, result = Crossing(lab).forward(packet(SIX[CLIENT], 40000, dst, dport))
+    assert result.action == "accept", result
+    with lab.bound("client", socket.SOCK_DGRAM, SIX[CLIENT], 40000) as sock:
+        sock.sendto(b"x", (dst, dport))
+    compare(lab, skb, SIX[CLIENT], 40000)
+
+
+@pytest.mark.parametrize("rule", ["-p udp --dport 8000 -j REDIRECT", "-p udp --dport 8000 -j REDIRECT --to-ports 9000",
+                                  "-p udp --dport 8000 -j REDIRECT --to-ports 9000-9009", "-p udp -j DNAT --to 198.51.100.1:77"])
+def test_redirected_to_the_router_itself(lab: Lab, rule: str) -> None:
+    lab.run("router", LEGACY, "-t", "nat", "-A", "PREROUTING", *rule.split())
+    skb, _ = Crossing(lab).arrive(packet(CLIENT, 40100, SERVER, 8000))
+    send_udp(lab, 40100, SERVER, 8000)
+    compare(lab, skb, CLIENT, 40100)
+
+
+@pytest.mark.parametrize("rule", ["-p udp --dport 8000 -j REDIRECT --to-ports 9000", "-p udp -j DNAT --to 203.0.113.2:77"])
+def test_the_routers_own_packets(lab: Lab, rule: str) -> None:
+    lab.run("router", LEGACY, "-t", "nat", "-A", "OUTPUT", *rule.split())
+    skb, _ = Crossing(lab).leave(packet(ROUTER_OUT, 40200, "203.0.113.9", 8000))
+    with lab.bound("router", socket.SOCK_DGRAM, ROUTER_OUT, 40200) as sock:
+        sock.sendto(b"x", ("203.0.113.9", 8000))
+    compare(lab, skb, ROUTER_OUT, 40200)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_nft_rules_at_random_ports(lab: Lab, seed: int) -> None:
+    """Maps, ranges and several nat chains at one hook; the first binding wins."""
+    draw = random.Random(seed)
+    targets = ("203.0.113.2", "203.0.113.2:9000", "203.0.113.2:9000-9010", "203.0.113.20-203.0.113.40", "203.0.113.20-203.0.113.40:99")
+    sources = ("203.0.113.1", "203.0.113.1:1000-1003", "203.0.113.30-203.0.113.60", "203.0.113.7:30000-40001")
+    chains = []
+    for number in range(4):
+        hook, verb, choices = draw.choice((("prerouting", "dnat", targets), ("postrouting", "snat", sources)))
+        rules = "\n".join(f"meta l4proto udp udp dport {draw.randrange(8000, 8003)} {verb} to {draw.choice(choices)};" for _ in range(2))
+        chains.append(f"chain c{number} {{ type nat hook {hook} priority {draw.choice((-100, -5, 0, 100, 120))};\n{rules} }};")
+    lab.run("router", "nft", "-f", "-", stdin="table ip t {\n" + "\n".join(chains) + "\n}")
+    for step in range(8):
+        dst, dport = draw.choice(("198.51.100.1", SERVER)), draw.randrange(8000, 8004)
+        crossing = Crossing(lab)
+        local = dst == "198.51.100.1"
+        skb, _ = crossing.through(packet(CLIENT, 45000 + step, dst, dport), (0, crossing.up, None))
+        assert skb.ct is not None
+        if skb.packet.dst == parse_address("198.51.100.1") and local:
+            continue
+        crossing = Crossing(lab)
+        skb, _ = crossing.forward(packet(CLIENT, 45000 + step, dst, dport))
+        send_udp(lab, 45000 + step, dst, dport)
+        if "sport" in skb.packet.unknown:
+            continue
+        compare(lab, skb, CLIENT, 45000 + step)
+
+
+def compare(lab: Lab, skb: Skb, src: str, sport: int) -> None:
+    assert skb.ct is not None
+    found = [re.findall(r"(?:src|dst|sport|dport)=(\S+)", line) for family in ("ipv4", "ipv6")
+             for line in lab.run("router", "conntrack", "-L", "-f", family).splitlines() if line]
+    mine = [numbers for numbers in found if numbers[0] == src and numbers[2] == str(sport)]
+    assert mine == [words(skb.ct.orig) + words(skb.ct.reply)]

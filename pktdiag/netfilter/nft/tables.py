@@ -98,7 +98,8 @@ def decode_chain(payload: bytes, dormant: Sequence[str] = ()) -> Chain:
         priority = u32(hook, 2)
         devices = [text(hook[3])] if 3 in hook else []
         if 4 in hook:
-            devices = [text(hook[4][start:end]) for kind, start, end in walk(hook[4]) if kind in (1, 2)]
+            # NFTA_DEVICE_NAME 1, NFTA_DEVICE_PREFIX 2 (v6.16)
+            devices = [text(hook[4][start:end]) + ("*" if kind == 2 else "") for kind, start, end in walk(hook[4]) if kind in (1, 2)]
         counter = None
         if 8 in attrs:
             counters = attributes(attrs[8])
