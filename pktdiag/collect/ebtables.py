@@ -4,7 +4,8 @@ There is no list of them in /proc, and asking for a table by name makes it (net/
 find_table_lock runs a template's table_init, since Linux 5.15). What tells:
 
 - nfnetlink_hook, where the kernel has it, names the hook functions a table registers;
-- no ebtable_* module and no table anywhere: a table's memory shows in /proc/vmallocinfo under the function that
+- without any ebtable_* module (or, in a kernel without modules, without ebtables) there is none;
+- no table anywhere: a table's memory shows in /proc/vmallocinfo under the function that
   allocated it (ebt_register_table, do_replace_finish), whatever its namespace.
 
 When neither settles it, it stays unknown.
@@ -26,6 +27,8 @@ from pktdiag.model.kernel import (
     NFPROTO_BRIDGE,
 )
 
+TABLES = ("filter", "nat", "broute")
+
 Hooks = Callable[[int, int, "str | None"], "Sequence[tuple[int, str, str]] | None"]
 
 # ebtable_filter.c, ebtable_nat.c: priorities NF_BR_PRI_FILTER_BRIDGED -200, FILTER_OTHER 200, NAT_DST_BRIDGED -300,
@@ -42,13 +45,12 @@ def tables_present(hooks: Hooks) -> tuple[str, ...]:
     if named is not None:
         return named
     if not _made_on_demand():
-        return tuple(name for name in ("filter", "nat", "broute") if os.path.exists(f"/sys/module/ebtable_{name}"))
+        return tuple(name for name in TABLES if os.path.exists(f"/sys/module/ebtable_{name}"))
     raise OSError(errno.EOPNOTSUPP, "the kernel does not say without nfnetlink_hook")
 
 
 def _made_on_demand() -> bool:
-    """Before 5.15 a
-    loaded table module had its table in every namespace: no template to find by name."""
+    """Before 5.15 a loaded table module had its table in every namespace: no template to find by name."""
     try:
         with open("/proc/kallsyms", "rb", buffering=1 << 20) as file:
             symbols = file.read()
@@ -78,7 +80,11 @@ def _from_hooks(hooks: Hooks) -> tuple[str, ...] | None:
 
 def _any_table_on_this_host() -> bool:
     """False when it is certain that no namespace has one."""
-    if os.path.exists("/proc/modules") and not os.path.exists("/sys/module/ebtables") and not _built_in("ebtables"):
+    if os.path.exists("/proc/modules"):
+        # No template without its module, and a module that is loaded shows below /sys/module.
+        if not any(os.path.exists(f"/sys/module/ebtable_{name}") or _built_in(f"ebtable_{name}") for name in TABLES):
+            return False
+    elif not _answers():
         return False
     try:
         with open("/proc/vmallocinfo", "rb") as file:
@@ -98,3 +104,21 @@ def _built_in(module: str) -> bool:
             return f"/{module}.ko".encode() in file.read()
     except OSError:
         return True
+
+
+def _answers() -> bool:
+    """Whether the kernel has ebtables' getsockopt at all (nf_getsockopt: ENOPROTOOPT). The table asked for has no name,
+    so none can be made; only for a kernel without modules, where the question cannot load one either."""
+    import _socket
+
+    from pktdiag.collect.libc import getsockopt
+    from pktdiag.collect.xt_raw import EBT_SO_GET_INFO, IPPROTO_IP
+
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        getsockopt(sock.fileno(), IPPROTO_IP, EBT_SO_GET_INFO, bytearray(128))
+    except OSError as error:
+        return error.errno != errno.ENOPROTOOPT
+    finally:
+        sock.close()
+    return True

@@ -20,8 +20,8 @@ class LiveHost:
         """Somebody who knows says that what only root may ask for (BPF programs on devices, ebtables) is not there."""
         self._namespaces: dict[int, LiveNamespace] = {}
         self._nsids: dict[tuple[int, int], int] = {}
-        self._candidates: list[tuple[int, str]] = []
-        self._more_candidates: Iterator[tuple[int, str]] | None = None
+        self._candidates: dict[int, str] = {}
+        self._searched = 0
         self._gaps: list[Gap] = []
         self._own = os.stat(OWN_NAMESPACE).st_ino
         self._processes: dict[str, Sequence[Process]] = {}
@@ -81,43 +81,41 @@ class LiveHost:
 
         key = (asking.inode, nsid)
         if key not in self._nsids:
-            for batch in ids_of(asking.route(), self._all_candidates()):
-                for found, inode, _path in batch:
-                    self._nsids[asking.inode, found] = inode
+            for candidates in self._tiers():
+                for batch in ids_of(asking.route(), candidates):
+                    for found, inode, _path in batch:
+                        self._nsids[asking.inode, found] = inode
+                    if key in self._nsids:
+                        break
                 if key in self._nsids:
                     break
         if key not in self._nsids:
             return None
         inode = self._nsids[key]
         known = self._namespaces.get(inode)
-        return known if known is not None else self._known(inode, dict(self._candidates)[inode], None)
+        return known if known is not None else self._known(inode, self._candidates[inode], None)
 
-    def _all_candidates(self) -> Iterator[tuple[int, str]]:
-        """Namespaces in use first, then those cheap to see, then everything that can be found."""
-        for inode, namespace in list(self._namespaces.items()):
-            yield inode, namespace.door.path
-        if self._more_candidates is None:
-            self._more_candidates = self._search()
-        position = 0
-        while True:
-            while position < len(self._candidates):
-                yield self._candidates[position]
-                position += 1
-            following = next(self._more_candidates, None)
-            if following is None:
-                return
-            self._candidates.append(following)
+    def _tiers(self) -> Iterator[Iterable[tuple[int, str]]]:
+        """Where a namespace may be, the cheapest places first: those in use, our mount table (where every engine keeps
+        its namespaces), the processes, everywhere. Each place is searched once per view."""
+        from pktdiag.collect import mounts, namespaces
 
-    def _search(self) -> Iterator[tuple[int, str]]:
-        from pktdiag.collect import namespaces
+        yield [(inode, namespace.door.path) for inode, namespace in self._namespaces.items()]
+        if not self._candidates:
+            self._candidates = {mount.inode: mount.path for mount in mounts.namespace_mounts()}
+        yield list(self._candidates.items())
+        if self._searched < 1:
+            yield self._new(namespaces.candidates())
+            self._searched = 1
+        if self._searched < 2:
+            yield self._new((handle.inode, handle.path) for handle in namespaces.find_namespaces())
+            self._searched = 2
 
-        seen = set()
-        for inode, path in namespaces.candidates():
-            seen.add(inode)
-            yield inode, path
-        for handle in namespaces.find_namespaces():
-            if handle.inode not in seen:
-                yield handle.inode, handle.path
+    def _new(self, found: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for inode, path in found:
+            if inode not in self._candidates:
+                self._candidates[inode] = path
+                yield inode, path
 
     # -- processes -----------------------------------------------------------------------------------------------------
     def container_of(self, netns: str) -> str | None:
@@ -169,7 +167,7 @@ class LiveHost:
         self.pool.close()
         self._nsids.clear()
         self._candidates.clear()
-        self._more_candidates = None
+        self._searched = 0
         self._gaps.clear()
         self._processes.clear()
         self._all_pids.clear()

@@ -14,7 +14,6 @@ import errno
 import os
 from struct import Struct
 from struct import error as struct_error
-from typing import NamedTuple
 
 AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC = 16, 3, 0o2000000
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
@@ -64,11 +63,8 @@ class Interrupted(OSError):  # noqa: N818
         super().__init__(errno.EAGAIN, "it kept changing while it was read")
 
 
-class Request(NamedTuple):
-    """One question: message type and what follows struct nlmsghdr."""
-
-    type: int
-    body: bytes
+Request = tuple[int, bytes]
+"""One question: message type and what follows struct nlmsghdr."""
 
 
 class Netlink:
@@ -105,13 +101,12 @@ class Netlink:
         allowed = READING[self.protocol]
         first = self._sequence + 1
         parts = []
-        for request in requests:
-            if request.type not in allowed or flags & ~_ALLOWED_FLAGS:
-                raise AssertionError(f"netlink message type {request.type} flags {flags:#x} is not a reading one")
+        for kind, body in requests:
+            if kind not in allowed or flags & ~_ALLOWED_FLAGS:
+                raise AssertionError(f"netlink message type {kind} flags {flags:#x} is not a reading one")
             self._sequence += 1
-            padding = b"\0" * (-len(request.body) & 3)
-            parts.append(_HEADER.pack(16 + len(request.body), request.type, flags, self._sequence, 0))
-            parts.append(request.body + padding)
+            parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence, 0))
+            parts.append(body + b"\0" * (-len(body) & 3))
         self._socket.sendto(b"".join(parts), (0, 0))
         return first
 
@@ -125,7 +120,7 @@ class Netlink:
 
     def dump(self, type_: int, body: bytes, attempts: int = 10) -> list[bytes]:
         """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile."""
-        request = [Request(type_, body)]
+        request = [(type_, body)]
         for _ in range(attempts):
             sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)
             found, interrupted = self._collect(sequence)
@@ -161,7 +156,7 @@ class Netlink:
 
     def get(self, type_: int, body: bytes) -> bytes | None:
         """The one object asked for, or None where the kernel acknowledges without an object."""
-        answer = self.get_many([Request(type_, body)])[0]
+        answer = self.get_many([(type_, body)])[0]
         if isinstance(answer, OSError):
             raise answer
         return answer

@@ -11,22 +11,28 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from struct import Struct
 
-from pktdiag.collect.netlink import Netlink, Request, attribute, attributes
+from pktdiag.collect.netlink import Netlink, attribute, attributes
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 _S32 = Struct("=i")
-BATCH = 32
+FIRST_BATCH, LARGEST_BATCH = 2, 32
 
 
 def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
-    """(nsid, inode, path) of every candidate (inode, path) the asking namespace has an id for, a batch at a time."""
+    """(nsid, inode, path) of every candidate (inode, path) the asking namespace has an id for, a batch at a time.
+
+    Batches grow: finding the next candidate may cost more than asking about it.
+    """
     rest = iter(candidates)
-    while batch := list(islice(rest, BATCH)):
-        yield _ask(netlink, batch)
+    size = FIRST_BATCH
+    while batch := list(islice(rest, size)):
+        yield ask(netlink, batch)
+        size = min(size * 2, LARGEST_BATCH)
 
 
-def _ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
+def ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    """One batch: one datagram out. Candidates that cannot be opened or have no id are left out."""
     opened: list[tuple[int, int, str]] = []
     try:
         for inode, path in batch:
@@ -38,7 +44,7 @@ def _ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int,
             if os.fstat(fd).st_ino != inode:
                 opened.pop()
                 os.close(fd)
-        answers = netlink.get_many([Request(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, _S32.pack(fd))) for fd, _, _ in opened])
+        answers = netlink.get_many([(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, _S32.pack(fd))) for fd, _, _ in opened])
     finally:
         for fd, _, _ in opened:
             os.close(fd)

@@ -10,7 +10,7 @@ import pytest
 
 from pktdiag.collect import netlink as nl
 from pktdiag.collect.live import LiveHost
-from pktdiag.collect.netlink import Netlink, Request, attributes, nested
+from pktdiag.collect.netlink import Netlink, attributes, nested
 from pktdiag.collect.nsenter import FdPool
 from pktdiag.model.view import Unreadable
 
@@ -97,7 +97,7 @@ def test_nothing_but_reading_can_be_sent(protocol: int, kind: int) -> None:
         with pytest.raises(AssertionError):
             client.dump(kind, bytes(16))
         with pytest.raises(AssertionError):
-            client.send([Request(next(iter(nl.READING[protocol])), b"")], 0x400)  # NLM_F_CREATE
+            client.send([(next(iter(nl.READING[protocol])), b"")], 0x400)  # NLM_F_CREATE
     finally:
         client.close()
 
