@@ -14,6 +14,7 @@ from typing import Any
 
 from pktdiag.model.kernel import NFPROTO_ARP, NFPROTO_BRIDGE
 from pktdiag.model.trace import RuleRef
+from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, HookResult, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
@@ -54,10 +55,7 @@ def _module(kind: str, name: str, family: int) -> ModuleType | None:
         file = name.lower()
     else:
         return None
-    try:
-        return import_module(f"pktdiag.netfilter.xt.{'matches' if kind == 'match' else 'targets'}.{file}")
-    except ModuleNotFoundError:
-        return None
+    return import_module(f"pktdiag.netfilter.xt.{'matches' if kind == 'match' else 'targets'}.{file}")
 
 
 def decode(kind: str, name: str, rev: int, blob: bytes, family: int) -> tuple[ModuleType, Any] | Unknown:
@@ -102,25 +100,31 @@ def evaluate_target(name: str, rev: int, blob: bytes, ctx: HookContext, rule: Ru
     return result
 
 
-def render_match(name: str, rev: int, blob: bytes, family: int) -> str:
-    """``-m NAME OPTIONS`` as iptables-save prints it (ebtables matches: the bare options)."""
+def _options(module: ModuleType, info: Any, family: int, ns: NamespaceView | None) -> str:
+    render_in = getattr(module, "render_in", None)
+    text: str = render_in(info, family, ns) if render_in is not None else module.render(info, family)
+    return text
+
+
+def render_match(name: str, rev: int, blob: bytes, family: int, ns: NamespaceView | None = None) -> str:
+    """``-m NAME OPTIONS`` as iptables-save prints it (ebtables matches: the bare options). ``ns``: where ipsets have names."""
     found = decode("match", name, rev, blob, family)
     if isinstance(found, Unknown):
         return f"-m {name} [revision {rev}: not decoded]"
     module, info = found
-    options: str = module.render(info, family)
+    options = _options(module, info, family, ns)
     if family == NFPROTO_BRIDGE and name in BRIDGE_MATCHES:
         return options
     shown = module.alias(info) if hasattr(module, "alias") else name
     return f"-m {shown} {options}" if options else f"-m {shown}"
 
 
-def render_target(name: str, rev: int, blob: bytes, family: int) -> str:
+def render_target(name: str, rev: int, blob: bytes, family: int, ns: NamespaceView | None = None) -> str:
     """``-j NAME OPTIONS`` as iptables-save prints it."""
     found = decode("target", name, rev, blob, family)
     if isinstance(found, Unknown):
         return f"-j {name} [revision {rev}: not decoded]"
     module, info = found
-    options: str = module.render(info, family)
+    options = _options(module, info, family, ns)
     shown = module.alias(info) if hasattr(module, "alias") else name
     return f"-j {shown} {options}" if options else f"-j {shown}"

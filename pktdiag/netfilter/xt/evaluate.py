@@ -52,16 +52,16 @@ class Place(NamedTuple):
     """1-based position of the entry in its chain."""
 
 
-def rule_ref(ns_id: str, table: Table, place: Place, rule: Rule) -> RuleRef:
+def rule_ref(ns: NamespaceView, table: Table, place: Place, rule: Rule) -> RuleRef:
     """Names one entry; the policy entry has index 0."""
     tool, name = TOOLS[table.family], table.name
     if place.number:
-        text = render_rule(table, place.chain, rule)
+        text = render_rule(table, place.chain, rule, ns)
         show = f"{tool} -t {name} -nvL {place.chain} {place.number}"
     else:
         text = f"-P {place.chain} {VERDICTS.get(rule.verdict or 0, 'DROP')}"
         show = f"{tool} -t {name} -nvL {place.chain}"
-    return RuleRef(ns_id, BACKENDS[table.family], FAMILY_NAMES[table.family], name, place.chain, None, place.number, text, show,
+    return RuleRef(ns.id, BACKENDS[table.family], FAMILY_NAMES[table.family], name, place.chain, None, place.number, text, show,
                    rule.packets, rule.bytes)
 
 
@@ -108,7 +108,7 @@ class _Run:
             after = Place(rule.next, place.chain, place.start, place.number + 1)
             matched = self._matches(rule, place)
             if ctx.skb.extra.pop(HOTDROP, None):
-                return HookResult("drop", "NETFILTER_DROP", rule_ref(ctx.ns.id, table, place, rule),
+                return HookResult("drop", "NETFILTER_DROP", rule_ref(ctx.ns, table, place, rule),
                                   "a match found the packet malformed and dropped it", cause="match-hotdrop")
             if not matched:
                 place = after
@@ -184,7 +184,7 @@ class _Run:
         if self._harmless(rule, set()):
             ctx.services.note(ctx, f"rule {place.number} of {place.chain} (table {self.table.name}) may match, which would change "
                                    f"nothing on the way: it depends on whether {words}",
-                              rule_ref(ctx.ns.id, self.table, place, rule), self._clauses(rule))
+                              rule_ref(ctx.ns, self.table, place, rule), self._clauses(rule))
             return False
         condition = f"{words} (rule {place.number} of {place.chain}, table {self.table.name})"
         key = None if fresh else (ctx.ns.id, self.table.family, self.table.name, place.offset, words)
@@ -220,18 +220,18 @@ class _Run:
             clauses.append(Clause(text, True if family == NFPROTO_ARP else clause_matches(rule.head, option, ctx, family)))
         for number, item in enumerate(rule.matches):
             state: bool | None = True if failed is None or number < failed else False if number == failed else None
-            clauses.append(Clause(render_match(*item, family), state))
+            clauses.append(Clause(render_match(*item, family, ctx.ns), state))
         return tuple(clauses)
 
     def _near_miss(self, rule: Rule, place: Place, failed: int) -> None:
         ctx = self.ctx
-        missing = render_match(*rule.matches[failed], self.table.family)
+        missing = render_match(*rule.matches[failed], self.table.family, ctx.ns)
         ctx.services.note(ctx, f"rule {place.number} of {place.chain} (table {self.table.name}) does not match: {missing}",
-                          rule_ref(ctx.ns.id, self.table, place, rule), self._clauses(rule, failed))
+                          rule_ref(ctx.ns, self.table, place, rule), self._clauses(rule, failed))
 
     def _hit(self, rule: Rule, place: Place) -> RuleRef:
         ctx = self.ctx
-        ref = rule_ref(ctx.ns.id, self.table, place, rule)
+        ref = rule_ref(ctx.ns, self.table, place, rule)
         ctx.services.hit(ref)
         what = f"rule {place.number}" if place.number else "the policy"
         ctx.services.note(ctx, f"{what} of {place.chain} (table {self.table.name}) matches: {_consequence(ref)}", ref,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pktdiag.model.kernel import NFPROTO_ARP
 from pktdiag.model.packet import format_address
+from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.xt.base import interface_text, mask_length
 from pktdiag.netfilter.xt.blob import Chain, Head, Rule, Table
 
@@ -89,13 +90,13 @@ def render_prefix(prefix: Prefix) -> str:
     return " ".join(text for _, text in prefix_clauses(prefix))
 
 
-def render_verdict(table: Table, rule: Rule) -> str:
+def render_verdict(table: Table, rule: Rule, ns: NamespaceView | None = None) -> str:
     """``-j DROP``, ``-g CHAIN``, or empty where the rule has no target."""
     from pktdiag.netfilter.xt.blob import VERDICTS
     from pktdiag.netfilter.xt.compat import render_target
 
     if rule.verdict is None:
-        return render_target(*rule.target, table.family)
+        return render_target(*rule.target, table.family, ns)
     if rule.verdict < 0:
         return f"-j {VERDICTS.get(rule.verdict, str(rule.verdict))}"
     if rule.no_target:
@@ -113,12 +114,12 @@ def head_clauses(table: Table, rule: Rule) -> list[tuple[str, str]]:
     return prefix_clauses(prefix_of(rule.head))
 
 
-def render_rule(table: Table, chain: str, rule: Rule) -> str:
+def render_rule(table: Table, chain: str, rule: Rule, ns: NamespaceView | None = None) -> str:
     """``-A FORWARD -i eth0 -p tcp -m tcp --dport 80 -j DROP``."""
     from pktdiag.netfilter.xt.compat import render_match
 
     parts = [f"-A {chain}", *(text for _, text in head_clauses(table, rule)),
-             *(render_match(*item, table.family) for item in rule.matches), render_verdict(table, rule)]
+             *(render_match(*item, table.family, ns) for item in rule.matches), render_verdict(table, rule, ns)]
     return " ".join(part for part in parts if part)
 
 
@@ -127,12 +128,12 @@ def render_chain_line(chain: Chain) -> str:
     return f":{chain.name} {chain.policy or '-'} [{chain.packets}:{chain.bytes}]"
 
 
-def render_table(table: Table) -> list[str]:
+def render_table(table: Table, ns: NamespaceView | None = None) -> list[str]:
     """The table as ``iptables-save -t TABLE`` without comments, ``*filter`` to ``COMMIT``."""
     chains = table.chains()
     lines = [f"*{table.name}"]
     lines += [render_chain_line(chain) for chain in chains.values()]
-    lines += [render_rule(table, chain.name, rule) for chain in chains.values() for rule in chain.rules]
+    lines += [render_rule(table, chain.name, rule, ns) for chain in chains.values() for rule in chain.rules]
     return [*lines, "COMMIT"]
 
 

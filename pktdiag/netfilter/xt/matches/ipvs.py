@@ -44,7 +44,8 @@ def render(info: Ipvs, family: int) -> str:
         return f"{bang(info.invert & PROPERTY)}--ipvs"
     parts = []
     for flag, text in ((PROTO, f"--vproto {protocol_name(info.proto)}"),
-                       (VADDR, f"--vaddr {format_address(info.vaddr)}{mask_suffix(info.vmask)}"), (VPORT, f"--vport {info.vport}"), (METHOD, f"--vmethod {METHODS.get(info.method, info.method)}"),
+                       (VADDR, f"--vaddr {format_address(info.vaddr)}{mask_suffix(info.vmask)}"), (VPORT, f"--vport {info.vport}"),
+                       (METHOD, f"--vmethod {METHODS.get(info.method, info.method)}"),
                        (VPORTCTL, f"--vportctl {info.vportctl}")):
         if info.bitmask & flag:
             parts.append(bang(info.invert & flag) + text)

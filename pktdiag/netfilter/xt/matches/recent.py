@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.packet import format_address
@@ -34,11 +34,8 @@ def decode(rev: int, data: bytes, family: int) -> Recent:
 
 
 def _memory(ctx: HookContext) -> dict[tuple[str, str, int], bool]:
-    """What this packet itself did to the lists on its way: (namespace, list, masked address) -> listed."""
-    memory = ctx.skb.extra.get("recent")
-    if not isinstance(memory, dict):
-        memory = ctx.skb.extra["recent"] = {}
-    return memory
+    """What this walk did to the lists on its way: (namespace, list, masked address) -> listed."""
+    return cast("dict[tuple[str, str, int], bool]", ctx.services.conns.setdefault("xt_recent", {}))
 
 
 def evaluate(info: Recent, ctx: HookContext) -> Tri:

@@ -1,0 +1,115 @@
+"""HMARK: a mark from a hash of addresses and ports. net/netfilter/xt_HMARK.c: hmark_tg_v4, hmark_tg_v6, hmark_hash."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import NamedTuple
+
+from pktdiag.model.kernel import IPPROTO_ICMP
+from pktdiag.model.packet import format_address
+from pktdiag.model.trace import RuleRef
+from pktdiag.netfilter.context import HookContext, HookResult
+from pktdiag.netfilter.xt.base import UnknownRevisionError, be16, inet, mask_length
+from pktdiag.netfilter.xt.jhash import jhash_words, native_words, reciprocal_scale
+
+(SADDR_MASK, DADDR_MASK, SPI, SPI_MASK, SPORT, DPORT, SPORT_MASK, DPORT_MASK, PROTO_MASK, RND, MODULUS, OFFSET, CT, METHOD_L3,
+ METHOD_L3_4) = (1 << bit for bit in range(15))
+
+
+class Hmark(NamedTuple):
+    """struct xt_hmark_info; ports in host order as (source, destination)."""
+
+    src_mask: bytes
+    dst_mask: bytes
+    port_mask: tuple[int, int]
+    port_set: tuple[int, int]
+    flags: int
+    proto_mask: int
+    rnd: int
+    modulus: int
+    offset: int
+
+
+def decode(rev: int, data: bytes, family: int) -> Hmark:
+    if rev != 0:
+        raise UnknownRevisionError
+    flags, proto_mask, rnd, modulus, offset = unpack_from("=IH2xIII", data, 40)
+    return Hmark(inet(data, 0, family), inet(data, 16, family), (be16(data, 32), be16(data, 34)), (be16(data, 36), be16(data, 38)),
+                 flags, proto_mask, rnd, modulus, offset)
+
+
+def _masked(address: bytes, mask: bytes) -> bytes:
+    return bytes(a & b for a, b in zip(address, mask))
+
+
+def hmark(info: Hmark, ctx: HookContext) -> int | None:
+    """None: the packet keeps its mark (no connection where one is asked for, or an unmodulated ICMP)."""
+    packet, ct = ctx.skb.packet, ctx.skb.ct
+    src, dst, sport, dport, proto = packet.src, packet.dst, packet.sport, packet.dport, packet.proto
+    if info.flags & CT:
+        if ct is None:
+            return None
+        src, dst, sport, dport, proto = ct.orig.src, ct.reply.src, ct.orig.sport, ct.reply.sport, ct.orig.proto
+    elif packet.inner is not None:
+        inner = packet.inner
+        src, dst, sport, dport, proto = inner.src, inner.dst, inner.sport, inner.dport, inner.proto
+    src, dst = _masked(src, info.src_mask), _masked(dst, info.dst_mask)
+    left, right = (_word(src), _word(dst))
+    proto &= info.proto_mask
+    ports = 0
+    if not info.flags & METHOD_L3 and proto != IPPROTO_ICMP and not packet.fragment_offset:
+        first = sport & info.port_mask[0] | info.port_set[0]
+        second = dport & info.port_mask[1] | info.port_set[1]
+        ports = _ports(first, second)
+    left, right = max(left, right), min(left, right)
+    value = jhash_words((left, right, ports), info.rnd) ^ proto
+    return reciprocal_scale(value, info.modulus) + info.offset & 0xFFFFFFFF
+
+
+def _word(address: bytes) -> int:
+    """IPv6 addresses are folded to one word (hmark_addr6_mask)."""
+    value = 0
+    for word in native_words(address):
+        value ^= word
+    return value
+
+
+def _ports(first: int, second: int) -> int:
+    """union hmark_ports after hmark_hash sorted and swapped the halves, as one native word."""
+    low, high = (first, second) if first >= second else (second, first)
+    return int.from_bytes(low.to_bytes(2, "little") + high.to_bytes(2, "little"), "little")
+
+
+def evaluate(info: Hmark, ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
+    """The hash is a faithful copy in structure only; a mark it sets is the packet's real one as far as the kernel agrees."""
+    value = hmark(info, ctx)
+    if value is not None:
+        ctx.skb.mark = value
+    return None
+
+
+def render(info: Hmark, family: int) -> str:
+    flags, parts = info.flags, []
+    for flag, name, mask in ((SADDR_MASK, "src", info.src_mask), (DADDR_MASK, "dst", info.dst_mask)):
+        if flags & flag:
+            length = mask_length(mask)
+            parts.append(f"--hmark-{name}-prefix {format_address(mask) if length is None else length}")
+    if flags & SPI:
+        parts.append(f"--hmark-spi {info.port_set[0] << 16 | info.port_set[1]:#010x}")
+    if flags & SPI_MASK:
+        parts.append(f"--hmark-spi-mask {info.port_mask[0] << 16 | info.port_mask[1]:#010x}")
+    for flag, option, value in ((SPORT_MASK, "sport-mask", info.port_mask[0]), (DPORT_MASK, "dport-mask", info.port_mask[1]),
+                                (SPORT, "sport", info.port_set[0]), (DPORT, "dport", info.port_set[1])):
+        if flags & flag:
+            parts.append(f"--hmark-{option} {value:#06x}")
+    if flags & PROTO_MASK:
+        parts.append(f"--hmark-proto-mask {info.proto_mask:#x}")
+    if flags & RND:
+        parts.append(f"--hmark-rnd {info.rnd:#010x}")
+    if flags & MODULUS:
+        parts.append(f"--hmark-mod {info.modulus}")
+    if flags & OFFSET:
+        parts.append(f"--hmark-offset {info.offset}")
+    if flags & CT:
+        parts.append("--hmark-tuple ct")
+    return " ".join(parts)
