@@ -14,7 +14,7 @@ _SUBSYSTEM = 10 << 8
 (GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM, GETGEN, GETOBJ, GETFLOWTABLE) = (
     _SUBSYSTEM | message for message in (1, 4, 7, 10, 13, 16, 19, 23))
 NFTA_SET_FLAGS, NFT_SET_INTERVAL = 3, 4
-NFT_SET_ELEM_INTERVAL_END = 1
+NFT_SET_ELEM_INTERVAL_END, NFT_SET_ELEM_CATCHALL = 1, 2
 
 
 def nfgenmsg(family: int) -> bytes:
@@ -80,14 +80,18 @@ def set_elements(netlink: Netlink, family: int, table: str, name: str) -> tuple[
 
 def set_get(netlink: Netlink, family: int, table: str, name: str, key: bytes, key_end: bytes | None,
             interval: bool) -> tuple[bytes, ...] | None:
-    """The element holding ``key``, or None.
+    """The element holding ``key``, or None. An empty key asks for the catch-all element (nft_setelem_catchall_get).
 
     An rbtree set keeps the two ends of an interval as two elements, and each is asked for by itself
     (nft_rbtree_get with and without NFT_SET_ELEM_INTERVAL_END); the last interval of an address space has no end.
     """
     found = []
-    for flags in (0, NFT_SET_ELEM_INTERVAL_END) if interval and key_end is None else (0,):
-        parts = [nested(1, attribute(1, key))]  # NFTA_SET_ELEM_KEY { NFTA_DATA_VALUE }
+    if not key:
+        asked: tuple[int, ...] = (NFT_SET_ELEM_CATCHALL,)
+    else:
+        asked = (0, NFT_SET_ELEM_INTERVAL_END) if interval and key_end is None else (0,)
+    for flags in asked:
+        parts = [nested(1, attribute(1, key))] if key else []  # NFTA_SET_ELEM_KEY { NFTA_DATA_VALUE }
         if key_end is not None:
             parts.append(nested(10, attribute(1, key_end)))  # NFTA_SET_ELEM_KEY_END
         if flags:
@@ -96,9 +100,9 @@ def set_get(netlink: Netlink, family: int, table: str, name: str, key: bytes, ke
         try:
             payload = netlink.get(GETSETELEM, body)
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            if not flags:
+            if error.errno != errno.ENOENT and not (error.errno == errno.EINVAL and flags == NFT_SET_ELEM_CATCHALL):
+                raise  # kernels before 5.13 know no catch-all element and call the question invalid
+            if flags != NFT_SET_ELEM_INTERVAL_END:
                 return None
             continue
         if payload is not None:

@@ -19,6 +19,7 @@ from pktdiag.model.kernel import (
     PACKET_LOOPBACK,
 )
 from pktdiag.model.packet import Packet, format_address
+from pktdiag.model.trace import DEPENDS
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
@@ -79,6 +80,7 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
     walk.count(ns, "IpOutRequests" if v4 else "Ip6OutRequests")
     before = skb.packet
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, out, "output"):
+        discarded(walk, ns, skb)
         return
     if skb.packet.dst != before.dst or skb.extra.pop("reroute", False):
         rerouted = route.output(walk, ns, skb.packet, mark=skb.mark, any_source=not addr.is_local(ns, skb.packet.src))
@@ -111,6 +113,20 @@ def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
             _loop_back(walk, ns, out, copy)
     if run_hook(walk, ns, pf, NF_INET_POST_ROUTING, skb, indev, out, "postrouting"):
         finish(walk, ns, out, skb, decision, forwarded=indev is not None)
+    elif indev is None:
+        discarded(walk, ns, skb)
+
+
+def discarded(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
+    """The sender's own count of a packet the host refused to send: ip_send_skb(), raw_send_hdrinc() and ip6_send_skb() have one;
+    TCP (ip_queue_xmit, ip_build_and_send_pkt) and the resets of rules (nf_send_reset) do not."""
+    if not walk.leg.fates or walk.leg.fates[-1].drop is None or walk.leg.fates[-1].verdict == DEPENDS:
+        return
+    extra = skb.extra
+    own = skb.packet.proto != IPPROTO_TCP or extra.get("header_included") or \
+        (extra.get("answer_kind") == "rst" and not extra.get("answer_of_rule"))
+    if own:
+        walk.count(ns, "IpOutDiscards" if skb.packet.family == AF_INET else "Ip6OutDiscards")
 
 
 def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:

@@ -95,6 +95,12 @@ class Judgement:
             self._add("sightings", f"predicted {_show(want)}\n      seen      {_show(got)}")
         drops = [drop for drop in truth.drops if drop.kind in ("request", "?") and drop.reason not in BENIGN]
         receivers = truth.receivers
+        reply = self.trace.reply
+        if reply is not None and reply.drop is not None and fate.verdict == DELIVERED:
+            # A drop before any device had the skb: the answer's, if that is what was predicted for it.
+            lost = next((d for d in drops if d.kind == "?" and d.reason == reply.drop.reason), None)
+            if lost is not None:
+                drops.remove(lost)
         if fate.verdict == DELIVERED:
             self._delivered(fate, [d.reason for d in drops])
         elif fate.verdict in (DROPPED, REJECTED):
