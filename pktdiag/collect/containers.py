@@ -188,10 +188,14 @@ def first_process(members: list[int]) -> int:
 def find(text: str) -> list[Container]:
     """Containers whose name, alias, id or id prefix (4 digits and more) is ``text``, best kind of match first.
 
-    The engines' default directories are asked first, so that one name on a host with a thousand containers costs no
-    scan of /proc; whatever they do not know is looked for among all processes.
+    Docker's state directories are asked first, so that one name on a host with a thousand containers does not cost a
+    look at each of them; whatever they do not know is looked for among all processes.
     """
+    from pktdiag.collect import containers_docker
+
     quick = _quick(text)
+    if quick is None and containers_docker.learn_root():
+        quick = _quick(text)
     if quick is not None:
         return [quick]
     return matching(text, containers())

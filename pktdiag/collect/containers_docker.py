@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from pktdiag.collect import mounts, procfs, quickjson
+from pktdiag.collect import cgroups, mounts, procfs, quickjson
 from pktdiag.collect.containers import Attachment, Facts, PublishedPort, option
 
 DEFAULT_ROOTS = ("/var/lib/docker", "/var/snap/docker/common/var-lib-docker", "/mnt/docker-data")
@@ -52,6 +52,24 @@ def state_directory(pid: int, identity: str) -> str | None:
         if at >= 0:
             return mounts.host_path(mount.device, mount.root[:at + 1 + len(identity)], mounts.table())
     return None
+
+
+def learn_root() -> bool:
+    """Learns a moved data root from the first Docker container met in /proc; True when there is a new one."""
+    for pid in procfs.pids():
+        data = procfs.read(f"{procfs.PROC}/{pid}/cgroup")
+        if data is None or b"docker" not in data:
+            continue
+        who = cgroups.owner_of(data.decode("utf-8", "surrogateescape"))
+        if who is None or who.engine != "docker":
+            continue
+        directory = state_directory(pid, who.id)
+        if directory is not None:
+            root = directory.rpartition("/containers/")[0]
+            new = root not in _roots
+            _roots[root] = None
+            return new
+    return False
 
 
 def parse(document: object) -> Facts | None:
