@@ -23,7 +23,7 @@ from pktdiag.model.kernel import (
     RT_SCOPE_LINK,
     RTN_LOCAL,
 )
-from pktdiag.model.packet import Arp, Packet, in_prefix
+from pktdiag.model.packet import Arp, Packet, format_address, in_prefix
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
@@ -104,7 +104,13 @@ def _answers(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, arp: Arp) -> bo
         if not ignored:
             neighbour.learn(walk, ns, dev, arp.sender, arp.sender_mac)
             _reply(walk, ns, dev, arp)
+        else:
+            level = addr.conf_max(ns, dev.name, "arp_ignore")
+            neighbour.note(walk, f"{format_address(arp.target)} is there, but {dev.name} does not answer for it "
+                           f"({f'arp_ignore={level}' if level else 'arp_filter=1'}).")
         return True
+    if decision.kind == "error" and (decision.match is None or decision.error == "EXDEV"):
+        neighbour.note(walk, f"{dev.name} ignores the request: {decision.text}.")
     if decision.kind != "unicast" or not addr.conf(ns, AF_INET, dev.name, "forwarding"):
         return False
     if not _proxies(ns, dev, decision.oif, arp):

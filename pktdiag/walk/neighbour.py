@@ -27,6 +27,7 @@ from pktdiag.model.kernel import (
     RTN_BROADCAST,
 )
 from pktdiag.model.packet import format_address
+from pktdiag.model.trace import DROPPED, REJECTED, Drop, RuleRef
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.walk import addresses, device, ethernet
@@ -132,29 +133,31 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     from pktdiag.walk import arp, ndisc
 
     skb.extra["xmit-async"] = True  # it waits in arp_queue: no error gets back to the sender any more
-    saved = (walk.backlog, walk.memory.pop("left", None), walk.memory.get("xmit-depth", 0))
-    doubts_before = walk.memory.pop("doubts", [])
-    walk.backlog, walk.memory["xmit-depth"], walk.memory[key] = deque(), 0, True
+    saved = {name: walk.memory.pop(name, None) for name in ("left", "silent-ends", "silent-notes", "silent-hits", "xmit-depth", "doubts")}
+    walk.memory[key] = True
     walk.memory["patience"] = _patience(ns, dev, base)
+    backlog, walk.backlog = walk.backlog, deque()
     walk.silent += 1
-    left: list[tuple[NamespaceView, Link, Skb]] = []
+    doubts: list[str] = []
+    hits: list[RuleRef] = []
     try:
         (arp if v4 else ndisc).solicit(walk, ns, dev, next_hop, skb)
         walk.run_backlog()
-        left = walk.memory.pop("left", None) or []
         if known(walk, ns, dev, next_hop) is None:
-            _ask_outside(walk, left, next_hop)
+            _ask_outside(walk, next_hop)
+        skb.extra["unresolved"] = _explanation(walk)
+        doubts, hits = walk.memory.get("doubts", []), walk.memory.get("silent-hits", [])
     finally:
         walk.silent -= 1
-        walk.backlog, walk.memory["xmit-depth"] = saved[0], saved[2]
-        walk.memory.pop("left", None)
-        if saved[1] is not None:
-            walk.memory["left"] = saved[1]
+        walk.backlog = backlog
+        for name, value in saved.items():
+            walk.memory.pop(name, None)
+            if value is not None:
+                walk.memory[name] = value
         del walk.memory[key]
-        doubts = walk.memory.pop("doubts", [])
-        if doubts_before:
-            walk.memory["doubts"] = doubts_before
     mac = known(walk, ns, dev, next_hop)
+    for rule in hits * (1 if mac is not None else _probes(ns, dev, base)):  # the packet's doing, too
+        walk.hit(rule)
     if mac is None and doubts:  # the request may have been lost only for what could not be read: that is no "nobody"
         raise Unreadable(Gap(ns.id, f"whether {format_address(next_hop)} answers {what} on {dev.name}", doubts[0], ""))
     if mac is not None:
@@ -163,10 +166,13 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     return mac
 
 
+def _probes(ns: NamespaceView, dev: Link, base: str) -> int:
+    return int(ns.sysctl(f"net/{base}/neigh/{dev.name}/mcast_solicit") or 3)
+
+
 def _patience(ns: NamespaceView, dev: Link, base: str) -> float:
     """Seconds until the kernel gives up: one retransmission time per multicast probe (neigh_timer_handler)."""
-    probes = int(ns.sysctl(f"net/{base}/neigh/{dev.name}/mcast_solicit") or 3)
-    return probes * int(ns.sysctl(f"net/{base}/neigh/{dev.name}/retrans_time_ms") or 1000) / 1000
+    return _probes(ns, dev, base) * int(ns.sysctl(f"net/{base}/neigh/{dev.name}/retrans_time_ms") or 1000) / 1000
 
 
 def proxy_in_time(walk: Walk, ns: NamespaceView, dev: Link, base: str, target: bytes) -> bool:
@@ -178,18 +184,35 @@ def proxy_in_time(walk: Walk, ns: NamespaceView, dev: Link, base: str, target: b
                        ("proxy-delay", ns.id, dev.ifindex, target))
 
 
-def _ask_outside(walk: Walk, left: list[tuple[NamespaceView, Link, Skb]], next_hop: bytes) -> None:
-    """The question left this host: whether somebody out there answers cannot be read. If so, the answer comes back the
-    same way, so that bridges learn from it."""
+def _ask_outside(walk: Walk, next_hop: bytes) -> None:
+    """Where the question left this host, whether somebody out there answers cannot be read. If so, the answer comes back
+    the same way, so that bridges learn from it."""
     from pktdiag.walk import arp, ndisc
 
-    for number, (ns, dev, request) in enumerate(left):
-        what = "answers ARP" if len(next_hop) == 4 else "answers neighbour discovery"
+    protocol = arp if len(next_hop) == 4 else ndisc
+    what = "answers ARP" if len(next_hop) == 4 else "answers neighbour discovery"
+    for number, (ns, dev, request) in enumerate(walk.memory.pop("left", ())):
         if walk.decide(Unknown(f"{format_address(next_hop)} {what} on {dev.name}"), ("outside", ns.id, dev.ifindex, next_hop)):
-            station = b"\x02\0\0\0\xfe" + bytes((number & 0xFF,))
-            (arp if len(next_hop) == 4 else ndisc).answer_from_outside(walk, ns, dev, request, station)
+            protocol.answer_from_outside(walk, ns, dev, request, b"\x02\0\0\0\xfe" + bytes((number & 0xFF,)))
             walk.run_backlog()
             return
+
+
+def _explanation(walk: Walk) -> Drop | None:
+    """Why nobody answered, as far as this host is to blame: a dropped question or answer, or somebody who keeps silent."""
+    ends: list[Drop] = [fate.drop for fate in walk.memory.get("silent-ends", ()) if fate.verdict in (DROPPED, REJECTED) and fate.drop is not None]
+    by_rule = [drop for drop in ends if drop.rule is not None]
+    if by_rule:
+        return by_rule[0]
+    notes = walk.memory.get("silent-notes", ())
+    if notes:
+        return Drop("", "arp", "", "", None, (), notes[0])
+    return ends[0] if ends else None
+
+
+def note(walk: Walk, text: str) -> None:
+    """Remembers why a question stays unanswered, a whole sentence."""
+    walk.memory.setdefault("silent-notes", []).append(text)
 
 
 def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
@@ -199,6 +222,9 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     v4 = len(next_hop) == 4
     sent = icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
     what = "ARP requests" if v4 else "neighbour solicitations"
+    why = skb.extra.pop("unresolved", None)
+    known_why = f" {why.text}" if isinstance(why, Drop) else ""
+    rule = why.rule if isinstance(why, Drop) else None
     # ndisc_error_report() names no reason.
-    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.",
-              cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)
+    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
+              rule=rule, cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

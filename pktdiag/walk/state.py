@@ -123,7 +123,9 @@ class Walk:
             self.leg.counters.extend((ns.id, name) for name in names)
 
     def hit(self, rule: RuleRef) -> None:
-        if not self.silent:
+        if self.silent:
+            self.memory.setdefault("silent-hits", []).append(rule)
+        else:
             self.leg.hits.append(rule)
 
     def answer(self, answer: Answer) -> None:
@@ -132,7 +134,9 @@ class Walk:
 
     # -- the ends of a copy -----------------------------------------------------------------------------------------
     def _end(self, fate: Fate) -> None:
-        if not self.silent:
+        if self.silent:
+            self.memory.setdefault("silent-ends", []).append(fate)
+        else:
             self.leg.fates.append(fate)
 
     def drop(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, reason: str, text: str, *,

@@ -41,7 +41,7 @@ SCENARIOS: dict[str, Host] = {
                                     packets=[udp("a", "203.0.113.2"), udp("a", "203.0.113.7")]),
     "an arp table that drops the question": host(
         *CABLE, "b: nft add table arp f", "b: nft add chain arp f i { type filter hook input priority 0; }",
-        "b: nft add rule arp f i arp saddr ip 192.0.2.1 counter drop", packets=[udp("a", "192.0.2.2")]),
+        "b: nft add rule arp f i arp saddr ip 192.0.2.1 drop", packets=[udp("a", "192.0.2.2")]),
     "an arp table that drops the answer": host(
         *CABLE, "b: nft add table arp f", "b: nft add chain arp f o { type filter hook output priority 0; }",
         "b: nft add rule arp f o arp operation reply drop", packets=[udp("a", "192.0.2.2")]),
@@ -129,7 +129,7 @@ SCENARIOS: dict[str, Host] = {
     "br_netfilter: DNAT to another station of the bridge, forwarding": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: sysctl net/ipv4/ip_forward=1",
         "h: xt iptables-nft nat -A PREROUTING -p udp --dport 99 -j DNAT --to-destination 198.51.100.12:53", packets=[
-            udp("a", "198.51.100.13", 99), udp("a", "198.51.100.1", 99), udp("c", "198.51.100.77", 99)]),
+            udp("a", "198.51.100.13", 99), udp("a", "198.51.100.1", 99, sport=4001), udp("c", "198.51.100.77", 99)]),
     "br_netfilter: SNAT between ports, forwarding": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: sysctl net/ipv4/ip_forward=1",
         "h: xt iptables-nft nat -A POSTROUTING -p udp --dport 53 -j SNAT --to-source 198.51.100.1", packets=[udp("a", "198.51.100.12")]),
