@@ -200,7 +200,8 @@ def _ask_outside(walk: Walk, next_hop: bytes) -> None:
 
 def _explanation(walk: Walk) -> Drop | None:
     """Why nobody answered, as far as this host is to blame: a dropped question or answer, or somebody who keeps silent."""
-    ends: list[Drop] = [fate.drop for fate in walk.memory.get("silent-ends", ()) if fate.verdict in (DROPPED, REJECTED) and fate.drop is not None]
+    ends: list[Drop] = [fate.drop for fate in walk.memory.get("silent-ends", ())
+                        if fate.verdict in (DROPPED, REJECTED) and fate.drop is not None]
     by_rule = [drop for drop in ends if drop.rule is not None]
     if by_rule:
         return by_rule[0]
@@ -226,5 +227,6 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     known_why = f" {why.text}" if isinstance(why, Drop) else ""
     rule = why.rule if isinstance(why, Drop) else None
     # ndisc_error_report() names no reason.
-    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED", f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
+    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED",
+              f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
               rule=rule, cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

@@ -41,10 +41,10 @@ SCENARIOS: dict[str, Host] = {
                                     packets=[udp("a", "203.0.113.2"), udp("a", "203.0.113.7")]),
     "an arp table that drops the question": host(
         *CABLE, "b: nft add table arp f", "b: nft add chain arp f i { type filter hook input priority 0; }",
-        "b: nft add rule arp f i arp saddr ip 192.0.2.1 drop", packets=[udp("a", "192.0.2.2")]),
+        "b: nft add rule arp f i arp saddr ip 192.0.2.1 counter drop", packets=[udp("a", "192.0.2.2")]),
     "an arp table that drops the answer": host(
         *CABLE, "b: nft add table arp f", "b: nft add chain arp f o { type filter hook output priority 0; }",
-        "b: nft add rule arp f o arp operation reply drop", packets=[udp("a", "192.0.2.2")]),
+        "b: nft add rule arp f o arp operation reply counter drop", packets=[udp("a", "192.0.2.2")]),
     "arptables that drop the question": host(
         *CABLE, "b: xt arptables-nft filter -A INPUT -s 192.0.2.1 -j DROP", packets=[udp("a", "192.0.2.2")]),
     "netdev ingress drop": host(
@@ -106,7 +106,7 @@ SCENARIOS: dict[str, Host] = {
         packets=[udp("a", "198.51.100.12", 1002), udp("a", "198.51.100.12")]),
     "a bridge chain drops the ARP answer": host(
         *BRIDGED, "h: nft add table bridge f", "h: nft add chain bridge f fw { type filter hook forward priority 0; }",
-        "h: nft add rule bridge f fw ether type arp arp operation reply drop", packets=[udp("a", "198.51.100.12")]),
+        "h: nft add rule bridge f fw ether type arp arp operation reply counter drop", packets=[udp("a", "198.51.100.12")]),
 
     "br_netfilter: iptables FORWARD drops bridged packets": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: xt iptables-nft filter :FORWARD DROP [0:0]",
