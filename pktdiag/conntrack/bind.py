@@ -132,8 +132,8 @@ def _tell(ctx: HookContext, conn: Conn, source: bool, choice: choose.Choice) -> 
         port = "a random port" if choice.random_port else None
         old = format_address(before.src) if icmp or not after.sport else endpoint(before.src, before.sport)
         new = format_address(after.src) if icmp or not after.sport or port else endpoint(after.src, after.sport)
-        ctx.services.note(ctx, f"source NAT: {old} becomes {new}" + (f" with {port}" if port else ""))
+        ctx.services.note(ctx, f"Source NAT: {old} becomes {new}" + (f" with {port}." if port else "."))
     else:
         old = format_address(before.dst) if icmp or not after.dport else endpoint(before.dst, before.dport)
         new = format_address(after.dst) if icmp or not after.dport else endpoint(after.dst, after.dport)
-        ctx.services.note(ctx, f"destination NAT: {old} becomes {new}")
+        ctx.services.note(ctx, f"Destination NAT: {old} becomes {new}.")

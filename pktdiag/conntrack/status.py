@@ -10,8 +10,9 @@ IPS_HELPER, IPS_OFFLOAD = 0x2000, 0x4000
 IPS_NAT_MASK = IPS_SRC_NAT | IPS_DST_NAT
 IPS_NAT_DONE_MASK = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE
 
-STATE_NAMES = {0: "established", 1: "related", 2: "new", 3: "established (reply)", 4: "related (reply)", 7: "invalid",
-               8: "untracked"}
+STATE_WORDS = {0: "part of an established connection", 1: "related to a known connection", 2: "a new connection",
+               3: "an answer on a known connection", 4: "related to a known connection, as an answer",
+               7: "invalid: it belongs to no connection", 8: "untracked"}
 
 
 def is_reply(state: int | None) -> bool:

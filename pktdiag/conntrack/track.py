@@ -7,7 +7,7 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 from __future__ import annotations
 
 from pktdiag.conntrack import protocols, table
-from pktdiag.conntrack.status import IPS_EXPECTED, IPS_SEEN_REPLY, STATE_NAMES, is_reply
+from pktdiag.conntrack.status import IPS_EXPECTED, IPS_SEEN_REPLY, STATE_WORDS, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.kernel import (
@@ -132,7 +132,11 @@ def _find_in(ctx: HookContext, zone: int, tuple_: ConntrackTuple) -> tuple[Conn,
 
 
 def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn | HookResult:
-    """init_conntrack(): a fresh, unconfirmed connection; INVALID where the message has no answer; DROP when full."""
+    """init_conntrack(): a fresh, unconfirmed connection; INVALID where the message has no answer; DROP when full.
+
+    Not modelled: expectations (nf_ct_find_expectation). The data connection a helper (ftp, sip, …) waits for is RELATED to
+    the kernel and NEW here; the view has no reader for expectations.
+    """
     answer = invert(tuple_)
     if answer is None:
         return _invalid(ctx)
@@ -194,7 +198,7 @@ def _invalid(ctx: HookContext) -> HookResult:
 
 def _tell(ctx: HookContext) -> None:
     state = ctx.skb.ct_state
-    ctx.services.note(ctx, f"conntrack: {STATE_NAMES.get(state if state is not None else 7, 'invalid')}")
+    ctx.services.note(ctx, f"Connection tracking: {STATE_WORDS[state if state is not None else CtState.INVALID]}.")
 
 
 def _belongs_to_this_walk(ctx: HookContext, template: CtTemplate) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pktdiag.conntrack import bind, manip
 from pktdiag.conntrack.status import is_reply
 from pktdiag.model.kernel import NF_INET_LOCAL_IN, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING
+from pktdiag.model.packet import Packet, endpoint, format_address
 from pktdiag.netfilter.context import ACCEPT, Conn, CtState, HookContext, HookResult
 
 if TYPE_CHECKING:
@@ -29,23 +30,37 @@ def run_nat(ctx: HookContext, inside: tuple[Entry, ...]) -> HookResult:
         changed = manip.apply_error(skb.packet, conn, state, ctx.hook)
         if changed is None:
             return HookResult("drop", "NETFILTER_DROP", None, "an ICMP redirect cannot be translated", None, "nat-redirect")
+        if changed is not skb.packet:
+            _tell(ctx, skb.packet, changed)
         skb.packet = changed
         return ACCEPT
+    bound_now = False
     if state in _FIRST and not bind.initialized(conn, manip.changes_source(ctx.hook)):
         result = _choose(ctx, conn, inside)
         if result.action != "accept":
             return result
+        bound_now = True
     elif _oif_changed(ctx, conn):
         return HookResult("drop", "NETFILTER_DROP", None, "the connection was masqueraded for another device than the one it "
                           "leaves by now; the kernel forgets the connection", None, "masquerade-device-changed")
     before = skb.packet
     skb.packet = manip.apply(before, conn, state, ctx.hook)
     if skb.packet is not before:
+        if not bound_now:
+            _tell(ctx, before, skb.packet)
         if ctx.hook == NF_INET_PRE_ROUTING and skb.packet.dst != before.dst:
             skb.route = None
         elif ctx.hook == NF_INET_LOCAL_IN and (skb.packet.src, skb.packet.sport) != (before.src, before.sport):
             skb.sock = None  # early demux found a socket for the old source
     return ACCEPT
+
+
+def _tell(ctx: HookContext, before: Packet, after: Packet) -> None:
+    """A translation settled earlier: of a later packet, of an answer (turned back), of an ICMP error."""
+    source = manip.changes_source(ctx.hook)
+    old, new = ((before.src, before.sport), (after.src, after.sport)) if source else ((before.dst, before.dport), (after.dst, after.dport))
+    name = endpoint if before.has_ports else lambda address, port: format_address(address)
+    ctx.services.note(ctx, f"NAT of the connection: {'source' if source else 'destination'} {name(*old)} becomes {name(*new)}.")
 
 
 def _choose(ctx: HookContext, conn: Conn, inside: tuple[Entry, ...]) -> HookResult:
