@@ -46,7 +46,10 @@ def tables_present(hooks: Hooks) -> tuple[str, ...]:
         return named
     if not _made_on_demand():
         return tuple(name for name in TABLES if os.path.exists(f"/sys/module/ebtable_{name}"))
-    raise OSError(errno.EOPNOTSUPP, "the kernel does not say without nfnetlink_hook")
+    from pktdiag.collect.gaps import NotToldError
+
+    raise NotToldError("some namespace has one, and the kernel does not say which without nfnetlink_hook",
+                       "modprobe nfnetlink_hook, or compare with ebtables-legacy -L")
 
 
 def _made_on_demand() -> bool:

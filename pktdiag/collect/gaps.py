@@ -12,11 +12,21 @@ AS_ROOT = "run as root (CAP_NET_ADMIN in the namespace, CAP_SYS_ADMIN to enter i
 VANISHED = "the namespace vanished while it was read"
 
 
+class NotToldError(OSError):
+    """The kernel has no way of telling; what would give it one."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(errno.EOPNOTSUPP, why)
+        self.why, self.remedy = why, remedy
+
+
 def gap_of(netns: str, what: str, error: OSError) -> Gap:
     """The gap an error leaves."""
     number = error.errno
     if isinstance(error, Interrupted):
         return Gap(netns, what, "it kept changing while it was read", "try again when the host is quieter")
+    if isinstance(error, NotToldError):
+        return Gap(netns, what, error.why, error.remedy)
     if number in (errno.EPERM, errno.EACCES):
         return Gap(netns, what, "permission denied", AS_ROOT)
     if number in (errno.ESRCH, errno.ENOENT) and error.filename:

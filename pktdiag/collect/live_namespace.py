@@ -44,6 +44,15 @@ class LiveNamespace(RtnetlinkPart, NetfilterPart):
 
         return self.ask(("sockets", proto, family), "sockets", lambda: read_sockets(self.door, proto, family))
 
+    def sockets_on(self, proto: int, family: int, lport: int) -> Sequence[Socket]:
+        """As :meth:`sockets`, those of one local port only: what a packet needs, at a cost that does not grow with the
+        number of connections."""
+        if ("sockets", proto, family) in self._known or not lport:
+            return [sock for sock in self.sockets(proto, family) if sock.lport == lport]
+        from pktdiag.collect.sockdiag import read_sockets
+
+        return self.ask(("sockets", proto, family, lport), "sockets", lambda: read_sockets(self.door, proto, family, lport))
+
     def socket_processes(self, sock: Socket) -> Sequence[Process]:
         if not sock.inode:  # a kernel socket, TIME_WAIT, or a connection not accepted yet
             return ()

@@ -3,6 +3,10 @@
 nfnetlink_rcv_msg() (net/netfilter/nfnetlink.c) loads the module of a subsystem it is asked about and does not have:
 reading the nftables rules of a host without nf_tables would change it. A part that is not loaded holds nothing, so
 not asking gives the same answer.
+
+Two windows onto things that are there whether or not the window is open are still asked, as ``ss`` and ``conntrack``
+do, and may be loaded by the kernel for it: sock_diag (tcp_diag, udp_diag, …) and nf_conntrack_netlink. Neither touches
+a packet.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from struct import error as struct_error
 AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC = 16, 3, 0o2000000
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 11, 12
-SOL_SOCKET, SO_RCVTIMEO, MSG_TRUNC = 1, 20, 0x20
+SOL_SOCKET, SO_RCVTIMEO = 1, 20
 
 NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 1, 2, 4, 0x10, 0x300
 NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE = 1, 2, 3
@@ -53,7 +53,7 @@ _header_at = _HEADER.unpack_from
 _INT = Struct("=i")
 _TIMEOUT = Struct("@ll").pack(10, 0)  # struct timeval
 
-_RECEIVE_BUFFER = bytearray(1 << 17)  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees this
+_RECEIVE_SIZE = 1 << 16  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees more asked for
 
 
 class Interrupted(OSError):  # noqa: N818
@@ -111,12 +111,10 @@ class Netlink:
         return first
 
     def _receive(self) -> bytes:
-        while True:
-            size = self._socket.recv_into(_RECEIVE_BUFFER, 0, MSG_TRUNC)
-            if size > len(_RECEIVE_BUFFER):
-                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-            if size:
-                return bytes(memoryview(_RECEIVE_BUFFER)[:size])
+        chunk = self._socket.recv(_RECEIVE_SIZE)
+        if len(chunk) == _RECEIVE_SIZE:  # cut off: what followed is lost
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return chunk
 
     def dump(self, type_: int, body: bytes, attempts: int = 10) -> list[bytes]:
         """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile."""

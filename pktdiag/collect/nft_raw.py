@@ -13,7 +13,7 @@ from pktdiag.collect.netlink import Netlink, attribute, attributes, be, nested, 
 _SUBSYSTEM = 10 << 8
 (GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM, GETGEN, GETOBJ, GETFLOWTABLE) = (
     _SUBSYSTEM | message for message in (1, 4, 7, 10, 13, 16, 19, 23))
-NFTA_SET_FLAGS, NFT_SET_INTERVAL = 3, 4
+NFTA_SET_FLAGS, NFT_SET_INTERVAL, NFT_SET_CONCAT = 3, 4, 0x80
 NFT_SET_ELEM_INTERVAL_END, NFT_SET_ELEM_CATCHALL = 1, 2
 
 
@@ -111,6 +111,7 @@ def set_get(netlink: Netlink, family: int, table: str, name: str, key: bytes, ke
 
 
 def is_interval(header: bytes) -> bool:
-    """Whether a NFT_MSG_NEWSET payload describes a set of intervals."""
-    flags = attributes(header, 4).get(NFTA_SET_FLAGS)
-    return flags is not None and bool(be(flags) & NFT_SET_INTERVAL)
+    """Whether a NFT_MSG_NEWSET payload describes a set that keeps its intervals as two elements each: not one of
+    concatenated intervals (pipapo), whose elements carry both ends."""
+    flags = be(attributes(header, 4).get(NFTA_SET_FLAGS, b""))
+    return flags & (NFT_SET_INTERVAL | NFT_SET_CONCAT) == NFT_SET_INTERVAL

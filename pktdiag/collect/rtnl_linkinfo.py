@@ -7,10 +7,11 @@ if_tunnel.h; a kind that is not listed yields {}.
 
 from __future__ import annotations
 
+from struct import Struct
 from sys import byteorder
 from typing import Any
 
-from pktdiag.collect.netlink import attribute_list, attributes, be
+from pktdiag.collect.netlink import attribute_list, be
 
 NUM, BE, RAW, FLAG = 0, 1, 2, 3
 
@@ -132,16 +133,24 @@ def decode_slave(kind: str, data: bytes) -> dict[str, Any]:
 
 
 def _decode(layout: Layout, data: bytes) -> dict[str, Any]:
+    """In one pass: a bridge port has forty attributes, and a host may have hundreds of ports."""
     values: dict[str, Any] = {}
-    for number, raw in attributes(data).items():
-        known = layout.get(number)
-        if known is None:
-            continue
-        name, form = known
-        if form == NUM:
-            values[name] = int.from_bytes(raw, byteorder)
-        elif form == BE:
-            values[name] = int.from_bytes(raw, "big")
-        else:
-            values[name] = True if form == FLAG else raw
+    known, convert, offset, end = layout.get, int.from_bytes, 0, len(data) - 3
+    while offset < end:
+        length, number = _attribute_at(data, offset)
+        if length < 4:
+            break
+        found = known(number & 0x3FFF)
+        if found is not None:
+            name, form = found
+            if form == NUM:
+                values[name] = convert(data[offset + 4 : offset + length], byteorder)
+            elif form == BE:
+                values[name] = convert(data[offset + 4 : offset + length], "big")
+            else:
+                values[name] = True if form == FLAG else data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
     return values
+
+
+_attribute_at = Struct("=HH").unpack_from

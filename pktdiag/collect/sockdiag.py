@@ -14,24 +14,33 @@ from pktdiag.model.kernel import AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6
 
 SOCK_DIAG_BY_FAMILY = 20
 IPPROTO_RAW = 255
-_REQUEST = Struct("=BBBBI48x")  # struct inet_diag_req_v2: family, protocol, ext, pad, states, id
+_REQUEST = Struct("=BBBBI2s46x")  # struct inet_diag_req_v2: family, protocol, ext, pad, states, id (its source port first)
 _MESSAGE = Struct("=BBBB2s2s16s16sI8xIIIII")  # family, state, timer, retrans, id, expires, rqueue, wqueue, uid, inode
 INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_CGROUP_ID, INET_DIAG_SOCKOPT = 11, 15, 21, 22
 _ALL_STATES = 0xFFFFFFFF
 
 
-def read_sockets(door: Door, proto: int, family: int) -> tuple[Socket, ...]:
-    """Every socket of one protocol and family. For IPPROTO_RAW (255) ``lport`` is the IP protocol it listens to, as the
-    kernel keeps it (raw_diag.c); for ICMP they are the ping sockets, ``lport`` the echo id."""
+def read_sockets(door: Door, proto: int, family: int, lport: int = 0) -> tuple[Socket, ...]:
+    """Sockets of one protocol and family, all or those of one local port: the kernel filters (inet_diag_dump_icsk,
+    udp_dump: id.idiag_sport), which matters on a host with thousands of connections.
+
+    For IPPROTO_RAW (255) ``lport`` is the IP protocol it listens to, as the kernel keeps it (raw_diag.c); for ICMP they
+    are the ping sockets, ``lport`` the echo id.
+    """
     if proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
-        return _from_proc(door, proto, family)
+        return _of_port(_from_proc(door, proto, family), lport)
     try:
-        payloads = door.diag().dump(SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, proto, 0, 0, _ALL_STATES))
+        port = lport.to_bytes(2, "big")
+        payloads = door.diag().dump(SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, proto, 0, 0, _ALL_STATES, port))
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.EINVAL):  # inet_diag_lock_handler(): no handler for the protocol
-            return _from_proc(door, proto, family)
+            return _of_port(_from_proc(door, proto, family), lport)
         raise
     return tuple(_decode(payload, proto) for payload in payloads if payload[0] == family)
+
+
+def _of_port(sockets: tuple[Socket, ...], lport: int) -> tuple[Socket, ...]:
+    return tuple(sock for sock in sockets if sock.lport == lport) if lport else sockets
 
 
 def _decode(payload: bytes, proto: int) -> Socket:

@@ -60,6 +60,9 @@ def test_sockets_read_as_ss_shows_them(lab: Lab) -> None:
                 shown = [line.split() for line in lab.run("s", f"ss -Han {flag} {version}").splitlines()]
                 ports = sorted((int(f[3].rpartition(":")[2]), int(f[4].rpartition(":")[2].replace("*", "0"))) for f in shown)
                 assert sorted((s.lport, s.rport) for s in view.sockets(proto, family)) == ports
+        assert [(s.lport, s.state) for s in view.sockets_on(6, 2, 8002)] == [(8002, 10)]
+        assert sorted(s.rport == 8001 for s in lab.fresh("s").sockets_on(6, 2, 8001)) == [False, False]
+        assert [s.lport for s in view.sockets_on(17, 2, 8005)] == [8005] and view.sockets_on(17, 10, 8005) == ()
         listening = {s.lport: s for family in (2, 10) for s in view.sockets(6, family) if s.state == 10}
         assert set(listening) == {8001, 8002, 8003, 8004}
         assert format_address(listening[8001].local) == "127.0.0.1" and listening[8001].wqueue == 7 and listening[8001].rqueue == 1
