@@ -22,6 +22,11 @@ IFLA_XDP_ATTACHED, IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID,
 ARPHRD_LOOPBACK = 772
 
 
+# No ndo_get_iflink: dev_get_iflink() (net/core/dev.c) answers the device's own index, which is sent once it lives in
+# another namespace than it was made in. The device below a vxlan stands in IFLA_VXLAN_LINK, counted there.
+_WITHOUT_IFLINK = ("vxlan", "geneve", "wireguard", "bareudp")
+
+
 def read_links(netlink: Netlink) -> dict[int, Link]:
     """Every interface, by ifindex in ascending order."""
     links = [decode_link(payload) for payload in netlink.dump(RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0) + _EXT_MASK)]
@@ -84,7 +89,10 @@ def decode_link(payload: bytes) -> Link:
     lower, nsid = get(IFLA_LINK), get(IFLA_LINK_NETNSID)
     # IFLA_LINK 0: the other end has no index here (a tunnel without a device of its own).
     link = LinkRef(u32(lower), None if nsid is None else u32(nsid)) if lower is not None and u32(lower) else None
-    if link is not None and link.nsid is None and link.ifindex == ifindex:
+    if kind in _WITHOUT_IFLINK:
+        below = data.get("link")
+        link = LinkRef(below, None if nsid is None else u32(nsid)) if below else None
+    elif link is not None and link.nsid is None and link.ifindex == ifindex:
         link = None
     master, xdp, operstate, carrier = get(IFLA_MASTER), get(IFLA_XDP), get(IFLA_OPERSTATE), get(IFLA_CARRIER)
     return Link(

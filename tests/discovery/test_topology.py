@@ -155,6 +155,26 @@ sys.stdin.read()
     assert seen.codes("host", "v1") == ["peer-hidden"]
 
 
+def test_stacked_devices_know_what_is_below_them_also_elsewhere(bridged: Nets) -> None:
+    bridged.add("inner")
+    wanted = {"mac0": "link add link br0 name mac0 netns {inner} type macvlan mode bridge",
+              "vl0": "link add link br0 name vl0 netns {inner} type vlan id 7",
+              "vx0": "link add name vx0 netns {inner} type vxlan id 42 dev br0 dstport 4789 remote 203.0.113.9"}
+    made = []
+    for device, command in wanted.items():
+        try:
+            bridged.ip("host", command)
+            made.append(device)
+        except AssertionError as error:  # a kernel built without that kind of device
+            assert "nknown device type" in str(error) or "not supported" in str(error)
+    seen = Picture(bridged)
+    for device in made:
+        link = seen.link("inner", device)
+        assert link.parent is not None and link.parent.name == "br0" and link.parent.netns == seen.of("host").id, device
+    if "vx0" in made:
+        assert seen.link("inner", "vx0").details == ("id 42", "remote 203.0.113.9")
+
+
 def test_a_loopback_that_is_down(nets: Nets) -> None:
     nets.add("bare")
     assert Picture(nets).codes("bare", "lo") == ["loopback-down"]
