@@ -110,7 +110,9 @@ def interface_matches(name: str, pattern: bytes, mask: bytes) -> bool:
 
 
 def interface_text(pattern: bytes, mask: bytes) -> str:
-    """The pattern as given: a mask that does not cover the terminating zero was written with a trailing ``+``."""
-    name = text(pattern)
+    """The pattern as given: a mask that does not cover the terminating zero was written with a trailing ``+``, which the
+    tools leave in the name (iptables/xshared.c: print_iface)."""
     covered = len(mask.rstrip(b"\0"))
-    return name if covered > len(name.encode("utf-8", "surrogateescape")) or not covered else f"{name}+"
+    if covered == 16 or not covered:
+        return text(pattern[:covered])
+    return text(pattern[:covered]) + ("+" if pattern[covered - 1] else "")

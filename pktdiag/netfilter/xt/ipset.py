@@ -239,7 +239,7 @@ def _in_range(header: SetHeader, element: Element) -> bool:
     kind, value = element.parts[0]
     if kind == "port":
         assert isinstance(value, tuple)
-        return int.from_bytes(header.data[PORT], "big") <= value[1] <= int.from_bytes(header.data[PORT_TO], "big")
+        return bool(int.from_bytes(header.data[PORT], "big") <= value[1] <= int.from_bytes(header.data[PORT_TO], "big"))
     assert isinstance(value, bytes)
     low, high = (attributes(header.data[which]).get(1, b"") for which in (IP, IP_TO))
     return bool(low <= value <= high)

@@ -41,6 +41,5 @@ def evaluate(info: Cluster, ctx: HookContext) -> Tri:
 
 
 def render(info: Cluster, family: int) -> str:
-    single = info.node_mask.bit_count() == 1 and info.node_mask < 1 << 32
-    node = f"--cluster-local-node {info.node_mask.bit_length()}" if single else f"--cluster-local-nodemask {info.node_mask:#010x}"
-    return f"--cluster-total-nodes {info.total} {bang(info.invert)}{node} --cluster-hash-seed {info.seed:#010x}"
+    return (f"{bang(info.invert)}--cluster-local-nodemask {info.node_mask:#010x} --cluster-total-nodes {info.total} "
+            f"--cluster-hash-seed {info.seed:#010x}")

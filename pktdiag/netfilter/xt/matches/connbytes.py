@@ -56,6 +56,6 @@ def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
 
 def render(info: ConnBytes, family: int) -> str:
     low, high = min(info.low, info.high), max(info.low, info.high)
-    span = f"{low}:" if high == 0xFFFFFFFFFFFFFFFF else f"{low}:{high}"
+    span = f"{low}" if high == 0xFFFFFFFFFFFFFFFF else f"{low}:{high}"
     return (f"{'! ' if info.low > info.high else ''}--connbytes {span} --connbytes-mode {WHATS[info.what]} "
             f"--connbytes-dir {DIRECTIONS[info.direction]}")

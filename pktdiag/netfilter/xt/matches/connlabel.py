@@ -40,4 +40,4 @@ def evaluate(info: ConnLabel, ctx: HookContext) -> Tri:
 
 
 def render(info: ConnLabel, family: int) -> str:
-    return f"{bang(info.options & INVERT)}--label {info.bit}{' --set' if info.options & SET else ''}"
+    return f'{bang(info.options & INVERT)}--label "{info.bit}"' + (" --set" if info.options & SET else "")

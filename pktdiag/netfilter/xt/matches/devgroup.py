@@ -40,7 +40,7 @@ def _group(pair: tuple[int, int]) -> str:
     """Group 0 has a name in iproute2's own group file."""
     if pair[1] != 0xFFFFFFFF:
         return f"{pair[0]:#x}/{pair[1]:#x}"
-    return f"{pair[0]:#x}"
+    return "default" if pair[0] == 0 else f"{pair[0]:#x}"
 
 
 def render(info: DevGroup, family: int) -> str:

@@ -66,10 +66,10 @@ def _rate(info: HashLimit) -> tuple[str, str, int]:
         shown = rate_text(info.avg, _units(info.rev))
         seconds = {"day": 86400, "hour": 3600, "min": 60, "sec": 1}.get(shown.rpartition("/")[2], 0)
         return shown, f"--hashlimit-burst {info.burst}", seconds * 1000
-    per_second = 0xFFFFFFFF // info.avg << 4 if info.avg else 0
+    per_second = (0xFFFFFFFF // info.avg if info.avg else 0xFFFFFFFF) - 1 << 4
     threshold, unit = next(
         (size, unit) for size, unit in ((1 << 20, "m"), (1 << 10, "k"), (1, ""))
-        if size == 1 or (per_second >= size and 0xFFFFFFFF // max((per_second & -size) >> 4, 1) == info.avg))
+        if size == 1 or (per_second >= size and 0xFFFFFFFF // (((per_second & -size) >> 4) + 1) == info.avg))
     shown = f"{per_second // threshold}{unit}b/s"
     if not info.burst:
         return shown, "", 15_000

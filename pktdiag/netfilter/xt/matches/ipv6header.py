@@ -9,7 +9,7 @@ from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
 NAMES = ((128, "hop-by-hop"), (64, "ipv6-opts"), (32, "ipv6-route"), (16, "ipv6-frag"), (8, "ah"), (4, "esp"), (2, "ipv6-nonxt"),
-         (1, "prot"))
+         (1, "protocol"))
 FRAGMENT, AH, ESP, NONE, PROTO = 16, 8, 4, 2, 1
 
 

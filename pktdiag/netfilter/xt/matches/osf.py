@@ -25,7 +25,7 @@ class Osf(NamedTuple):
 def decode(rev: int, data: bytes, family: int) -> Osf:
     if rev != 0:
         raise UnknownRevisionError
-    genre, _length, flags, loglevel, ttl = unpack_from("=32s5I", data)[:5]
+    genre, _length, flags, loglevel, ttl = unpack_from("=32s4I", data)
     return Osf(text(genre), flags, loglevel, ttl, bool(flags & INVERT))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.packet import format_address
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
-from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, be16, mask_suffix
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, mask_suffix
 from pktdiag.netfilter.xt.render import protocol_name
 
 MATCH_IN, MATCH_OUT, MATCH_NONE, MATCH_STRICT = 1, 2, 4, 8
@@ -22,6 +22,7 @@ class Element(NamedTuple):
     saddr: tuple[bytes, bytes]
     daddr: tuple[bytes, bytes]
     spi: int
+    """As iptables stores it: in host order, where the kernel expects network order."""
     reqid: int
     proto: int
     mode: int
@@ -45,8 +46,7 @@ def decode(rev: int, data: bytes, family: int) -> Policy:
     size = 16 if family == AF_INET6 else 4
     elements = []
     for at in range(0, length * ELEMENT_SIZE, ELEMENT_SIZE):
-        saddr, smask, daddr, dmask, _spi, reqid, proto, mode, match, invert = unpack_from("=16s16s16s16s4sIBBBB", data, at)
-        spi = be16(data, at + 64) << 16 | be16(data, at + 66)
+        saddr, smask, daddr, dmask, spi, reqid, proto, mode, match, invert = unpack_from("=16s16s16s16sIIBBBB", data, at)
         elements.append(Element((saddr[:size], smask[:size]), (daddr[:size], dmask[:size]), spi, reqid, proto, mode, match, invert))
     return Policy(flags, tuple(elements))
 

@@ -47,23 +47,17 @@ def _bits(rate: int) -> str:
 
 
 def render(info: RateEst, family: int) -> str:
+    delta, both = info.flags & DELTA, info.flags & REL
+    parts = ["--rateest-delta"] if delta else []
+    parts.append(f"--rateest{1 if both else ''} {info.name1}")
     mode = f"{bang(info.flags & INVERT)}--rateest-{MODES.get(info.mode, info.mode)}"
-    delta = ["--rateest-delta"] if info.flags & DELTA else []
-    if info.flags & REL:
-        parts = [f"--rateest1 {info.name1}", *delta]
-        for flag, option in ((BPS, "bps"), (PPS, "pps")):
-            if info.flags & flag:
-                parts += [f"--rateest-{option}1 {_bits(info.bps1) if flag == BPS else info.pps1}"] if delta else [f"--rateest-{option}"]
-        parts += [mode, f"--rateest2 {info.name2}"]
-        if delta:
-            if info.flags & BPS:
-                parts.append(f"--rateest-bps2 {_bits(info.bps2)}")
-            if info.flags & PPS:
-                parts.append(f"--rateest-pps2 {info.pps2}")
-        return " ".join(parts)
-    parts = [f"--rateest {info.name1}", *delta]
-    if info.flags & BPS:
-        parts += [f"--rateest-bps1 {_bits(info.bps1)}", mode, f"--rateest-bps2 {_bits(info.bps2)}"]
-    if info.flags & PPS:
-        parts += [f"--rateest-pps1 {info.pps1}", mode, f"--rateest-pps2 {info.pps2}"]
-    return " ".join(parts)
+    units = [(option, first, second) for flag, option, first, second in
+             ((BPS, "bps", _bits(info.bps1), _bits(info.bps2)), (PPS, "pps", str(info.pps1), str(info.pps2))) if info.flags & flag]
+    if delta:
+        parts += [f"--rateest-{option}1 {first}" for option, first, _ in units]
+        parts.append(mode)
+        parts += [f"--rateest-{option}2 {second}" for option, _, second in units]
+    else:
+        parts.append(mode)
+        parts += [f"--rateest-{option}" if both else f"--rateest-{option} {second}" for option, _, second in units]
+    return " ".join(parts + ([f"--rateest2 {info.name2}"] if both else []))

@@ -33,4 +33,7 @@ def evaluate(info: Realm, ctx: HookContext) -> Tri:
 
 
 def render(info: Realm, family: int) -> str:
-    return f"{bang(info.invert)}--realm {info.id:#x}" + ("" if info.mask == 0xFFFFFFFF else f"/{info.mask:#x}")
+    """Realm 0 is named in iproute2's own rt_realms file."""
+    if info.mask != 0xFFFFFFFF:
+        return f"{bang(info.invert)}--realm {info.id:#x}/{info.mask:#x}"
+    return f"{bang(info.invert)}--realm {'cosmos' if info.id == 0 else f'{info.id:#x}'}"

@@ -33,13 +33,13 @@ class Sctp(NamedTuple):
 def decode(rev: int, data: bytes, family: int) -> Sctp:
     if rev != 0:
         raise UnknownRevisionError
-    d0, d1, s0, s1, *words = unpack_from("=4H8II", data)
-    chunks = sum(word << 32 * i for i, word in enumerate(words[:8]))
-    infos = tuple(unpack_from("=BBB", data, 44 + 3 * i) for i in range(4))
-    count, flags, invflags = unpack_from("=iII", data, 56)
+    d0, d1, s0, s1, *words = unpack_from("=4H64II", data)
+    chunks = sum(word << 32 * i for i, word in enumerate(words[:64]))
+    infos = tuple(unpack_from("=BBB", data, 268 + 3 * i) for i in range(4))
+    count, flags, invflags = unpack_from("=iII", data, 280)
     if not 0 <= count <= 4:
         raise ValueError("sctp")
-    return Sctp((d0, d1), (s0, s1), chunks, words[8], infos[:count], flags, invflags)
+    return Sctp((d0, d1), (s0, s1), chunks, words[64], infos[:count], flags, invflags)
 
 
 def evaluate(info: Sctp, ctx: HookContext) -> Tri:
@@ -59,7 +59,7 @@ def _chunks(info: Sctp) -> str:
     how = HOW.get(info.how, str(info.how))
     if not info.chunks:
         return f"{invert}--chunk-types {how} NONE"
-    if info.chunks == (1 << 256) - 1:
+    if info.chunks == (1 << 2048) - 1:
         return f"{invert}--chunk-types {how} ALL"
     names = []
     for number in range(256):

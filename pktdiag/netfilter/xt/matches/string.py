@@ -49,7 +49,7 @@ def evaluate(info: String, ctx: HookContext) -> Tri:
 
 def render(info: String, family: int) -> str:
     pattern = info.pattern
-    if pattern[-1:] == b"|" or any(byte <= 31 or byte >= 127 for byte in pattern):
+    if pattern[-1:] == b"\\" or any(byte <= 31 or byte >= 127 for byte in pattern):
         what = f'--hex-string "|{pattern.hex()}|"'
     else:
         escaped = pattern.decode("ascii").replace('"', '\\"')

@@ -75,7 +75,7 @@ def render(info: Time, family: int) -> str:
         parts.append("--weekdays " + ",".join(WEEKDAYS[day] for day in range(1, 8) if info.weekdays >> day & 1))
     if info.date[0] != 0:
         parts.append(f"--datestart {_date(info.date[0])}")
-    if info.date[1] != 0x7FFFFFFF:
+    if info.date[1] != 0:
         parts.append(f"--datestop {_date(info.date[1])}")
     if info.flags & LOCAL_TZ:
         parts.append("--kerneltz")

@@ -22,4 +22,4 @@ def evaluate(info: int, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
 
 
 def render(info: int, family: int) -> str:
-    return f"--set-class {info >> 16:x}:{info & 0xFFFF:x}"
+    return f"--set-class {info >> 16:04x}:{info & 0xFFFF:04x}"

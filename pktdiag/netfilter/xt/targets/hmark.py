@@ -103,7 +103,7 @@ def render(info: Hmark, family: int) -> str:
         if flags & flag:
             parts.append(f"--hmark-{option} {value:#06x}")
     if flags & PROTO_MASK:
-        parts.append(f"--hmark-proto-mask {info.proto_mask:#x}")
+        parts.append(f"--hmark-proto-mask {info.proto_mask:#04x}")
     if flags & RND:
         parts.append(f"--hmark-rnd {info.rnd:#010x}")
     if flags & MODULUS:

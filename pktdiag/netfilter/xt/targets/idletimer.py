@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
-from pktdiag.netfilter.xt.base import UnknownRevisionError, quoted, text
+from pktdiag.netfilter.xt.base import UnknownRevisionError, text
 
 
 class IdleTimer(NamedTuple):
@@ -32,7 +32,7 @@ def evaluate(info: IdleTimer, ctx: HookContext, rule: RuleRef | None) -> HookRes
 
 
 def render(info: IdleTimer, family: int) -> str:
-    parts = [f"--timeout {info.timeout}", f"--label {quoted(info.label)}"]
+    parts = [f"--timeout {info.timeout}", f"--label {info.label}"]
     if info.alarm:
         parts.append("--alarm")
     if info.send:

@@ -37,5 +37,5 @@ def render(info: NatRange, family: int) -> str:
     size = len(info.min_addr)
     mask = _mask(info.min_addr, info.max_addr).to_bytes(size, "big")
     length = mask_length(mask)
-    suffix = f"/{format_address(mask)}" if length is None else "" if length == size * 8 else f"/{length}"
+    suffix = f"/{format_address(mask)}" if length is None else f"/{length}"
     return f"--to {format_address(info.min_addr)}{suffix}"
