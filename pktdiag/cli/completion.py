@@ -16,6 +16,8 @@ def run(values: dict[str, Any]) -> int:
     shell = words[0] if words else os.path.basename(os.environ.get("SHELL", ""))
     if shell not in SHELLS or len(words) > 1:
         raise CliError("unknown-shell", f"no completion for {shell or 'an unknown shell'!r}", "", f"name one of {', '.join(SHELLS)}")
-    from typer.completion import get_completion_script
-    sys.stdout.write(get_completion_script(prog_name="pktdiag", complete_var="_PKTDIAG_COMPLETE", shell=shell) + "\n")
+    import typer.completion as scripts
+    make = scripts.get_completion_script  # type: ignore[attr-defined]  # not exported by name, yet what --show-completion uses
+    text: str = make(prog_name="pktdiag", complete_var="_PKTDIAG_COMPLETE", shell=shell)
+    sys.stdout.write(text + "\n")
     return 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.cli.errors import CliError
 from pktdiag.model.kernel import PROTO_NAMES, PROTO_NUMBERS
 from pktdiag.model.packet import parse_address
+from pktdiag.model.record import NamedTuple
 
 EXAMPLES = "write ADDRESS[:PORT][/PROTO], as 10.0.0.5:8000/udp, [2001:db8::5]:443 or web1:80"
 

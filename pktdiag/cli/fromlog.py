@@ -6,13 +6,12 @@ print-tcp, print-udp; libnetfilter_conntrack's snprintf_default and /proc/net/nf
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.cli.endpoint import parse_proto
 from pktdiag.cli.errors import CliError
 from pktdiag.cli.fields import TCP_FLAGS
 from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, PROTO_NAMES
 from pktdiag.model.packet import parse_address
+from pktdiag.model.record import NamedTuple
 
 
 class LoggedPacket(NamedTuple):
@@ -101,7 +100,9 @@ def _conntrack(line: str) -> LoggedPacket | None:
 def _tcpdump(line: str) -> LoggedPacket | None:
     """``[TIME] [IFACE In|Out|…] IP SRC.PORT > DST.PORT: Flags [S], … length N``; -v's parenthesis is understood too."""
     words = line.split()
-    at = next(i for i, word in enumerate(words) if word in ("IP", "IP6"))
+    at = next((i for i, word in enumerate(words) if word in ("IP", "IP6")), -1)
+    if at < 0:
+        return None
     indev = words[at - 2] if at >= 2 and words[at - 1] in ("In", "P", "M", "B") else None
     verbose = ""
     head, rest = " ".join(words[at + 1:]), ""

@@ -7,7 +7,9 @@ Two parsers are made from this table: ``fastlane`` (a few lines, no imports, for
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from pktdiag.model.record import NamedTuple
 
 TEXT, INT, FLAG, TOGGLE = "text", "int", "flag", "toggle"
 """How an option takes its value: any text; a decimal number; present or not; ``--x/--no-x`` with "not said" between."""

@@ -7,16 +7,17 @@ with the flag that settles it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from pktdiag.cli import endpoint, fields
 from pktdiag.cli.addresses import best_address, owners, source_family
 from pktdiag.cli.arrival import arrival
 from pktdiag.cli.endpoint import Endpoint
-from pktdiag.cli.errors import CliError
+from pktdiag.cli.errors import CliError, near
 from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, PORT_PROTOS, PROTO_NAMES, TCP_SYN
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.question import Question
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 
 Resolve = Callable[[str], NamespaceView]
@@ -109,7 +110,7 @@ def _start(host: HostView, base: NamespaceView, source: Endpoint | None, iface: 
         link = base.link_named(iface)
         if link is None:
             names = [other.name for other in base.links().values()]
-            raise CliError("unknown-interface", f"no interface {iface!r} in {_called(base)}", "", fields.near(iface, names)
+            raise CliError("unknown-interface", f"no interface {iface!r} in {_called(base)}", "", near(iface, names)
                            or f"it has {', '.join(names[:12])}")
         return Start(base, src, link.ifindex, None)
     found, unseen = owners(host, base, src)

@@ -16,7 +16,7 @@ systemd unit                   …/NAME.service, …/NAME.scope
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pktdiag.model.record import NamedTuple
 
 
 class Owner(NamedTuple):

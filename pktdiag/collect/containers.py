@@ -8,9 +8,9 @@ come from other programs' files and are kept raw.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from pktdiag.collect import cgroups, procfs
+from pktdiag.model.record import NamedTuple
 
 
 class Attachment(NamedTuple):

@@ -171,9 +171,10 @@ class LiveHost:
         self._gaps.clear()
         self._processes.clear()
         self._all_pids.clear()
-        from pktdiag.collect import containers
+        from pktdiag.collect import containers, modules
 
         containers.forget()
+        modules.forget()
 
     def close(self) -> None:
         self.refresh()

@@ -23,6 +23,11 @@ def kernel_has(module: str) -> bool:
     return _known[module]
 
 
+def forget() -> None:
+    """A long-running view looks again: ``nft`` may have loaded nf_tables meanwhile."""
+    _known.clear()
+
+
 def _find(module: str) -> bool:
     if os.path.exists(f"/sys/module/{module}"):
         return True

@@ -7,9 +7,9 @@ field: ``98 29 0:4 net:[4026532253] /run/netns/blue rw shared:5 - nsfs nsfs rw``
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from pktdiag.collect import procfs
+from pktdiag.model.record import NamedTuple
 
 
 class Mount(NamedTuple):

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from pktdiag.collect import containers, mounts, procfs
 from pktdiag.model.host import Gap
+from pktdiag.model.record import NamedTuple
 
 OWN = "/proc/self/ns/net"
 _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000  # include/uapi/linux/nsfs.h, sched.h

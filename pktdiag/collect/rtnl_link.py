@@ -94,6 +94,8 @@ def decode_link(payload: bytes) -> Link:
         link = LinkRef(below, None if nsid is None else u32(nsid)) if below else None
     elif link is not None and link.nsid is None and link.ifindex == ifindex:
         link = None
+    if link is None and nsid is not None:
+        data = {**data, "link_nsid": u32(nsid)}  # a tunnel without a device under it, in another namespace than it was made in
     master, xdp, operstate, carrier = get(IFLA_MASTER), get(IFLA_XDP), get(IFLA_OPERSTATE), get(IFLA_CARRIER)
     return Link(
         ifindex, text(found[IFLA_IFNAME]), kind, flags, u32(found[IFLA_MTU]), get(IFLA_ADDRESS, b""), type_,

@@ -7,7 +7,6 @@ nf_nat_used_tuple, nf_nat_used_tuple_new, find_appropriate_src).
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from pktdiag.conntrack.jhash import jhash2
 from pktdiag.conntrack.status import IPS_NAT_MASK, IPS_SEQ_ADJUST
@@ -21,6 +20,7 @@ from pktdiag.model.kernel import (
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Conn, HookContext, NatRange
 
 MAP_IPS, PROTO_SPECIFIED, PROTO_RANDOM, PERSISTENT, PROTO_RANDOM_FULLY, PROTO_OFFSET, NETMAP = 1, 2, 4, 8, 16, 32, 64

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.explain.hook_owners import owners_of
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
@@ -14,6 +12,7 @@ from pktdiag.model.kernel import (
     NFPROTO_IPV6,
     NFPROTO_NETDEV,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 from pktdiag.netfilter import hook_table, priorities, tracking
 from pktdiag.netfilter.hook_table import Entry

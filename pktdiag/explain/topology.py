@@ -119,7 +119,10 @@ def details(link: Link) -> list[str]:
         found.append(f"id {data['id']}")
     for key in ("local", "remote", "group"):
         if link.kind not in ("tun", "bridge") and isinstance(data.get(key), bytes) and any(data[key]):
-            found.append(f"{key} {format_address(data[key])}")
+            address: bytes = data[key]
+            multicast = address[0] & 0xF0 == 0xE0 if len(address) == 4 else address[0] == 0xFF
+            # IFLA_VXLAN_GROUP holds a unicast remote as well; `ip` tells them apart like this.
+            found.append(f"{'remote' if key == 'group' and not multicast else key} {format_address(address)}")
     if "mode" in data:
         found.append(f"mode {data['mode']}")
     if link.kind == "vrf" and "table" in data:

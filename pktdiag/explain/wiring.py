@@ -8,9 +8,9 @@ answers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from pktdiag.model.host import Gap, Link
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 
 Node = tuple[str, int]

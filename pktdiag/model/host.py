@@ -6,9 +6,10 @@ is never the same as zero.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pktdiag.model.kernel import IFF_LOOPBACK, IFF_LOWER_UP, IFF_NOARP, IFF_UP
+from pktdiag.model.record import NamedTuple
 
 
 class LinkRef(NamedTuple):

@@ -7,7 +7,6 @@ integer arithmetic and rules compare them as the kernel does.
 from __future__ import annotations
 
 from _socket import inet_ntop, inet_pton  # the C module: importing `socket` costs 6 ms of start-up
-from typing import NamedTuple
 
 from pktdiag.model.kernel import (
     AF_INET,
@@ -18,6 +17,7 @@ from pktdiag.model.kernel import (
     PROTO_NAMES,
     TCP_SYN,
 )
+from pktdiag.model.record import NamedTuple
 
 Address = bytes
 

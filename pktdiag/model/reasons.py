@@ -6,7 +6,7 @@ say NOT_SPECIFIED instead. ``counters`` are nstat's names (device counters as "r
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pktdiag.model.record import NamedTuple
 
 
 class Reason(NamedTuple):

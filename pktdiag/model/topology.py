@@ -5,9 +5,8 @@ The JSON contract (``pktdiag.topology/1``) is made from these by ``render.topolo
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Gap, Process
+from pktdiag.model.record import NamedTuple
 
 BROKEN, ODD = "broken", "odd"
 

@@ -7,10 +7,11 @@ has to be undone.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Link, Socket
 from pktdiag.model.packet import Packet
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView, NamespaceView
 

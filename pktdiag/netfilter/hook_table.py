@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pktdiag.conntrack import track
 from pktdiag.model.host import Link
@@ -26,6 +26,7 @@ from pktdiag.model.kernel import (
     NFPROTO_IPV6,
     NFPROTO_NETDEV,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter import priorities, tracking
 from pktdiag.netfilter.context import HookContext, HookResult

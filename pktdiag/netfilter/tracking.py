@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from _weakref import ref as weak_reference
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from pktdiag.model.kernel import (
     AF_INET,
@@ -27,6 +26,7 @@ from pktdiag.model.kernel import (
     NFPROTO_INET,
     NFPROTO_IPV4,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 
 _NFT_USERS = (b"ct", b"nat", b"masq", b"redir", b"synproxy", b"connlimit", b"flow_offload")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pktdiag.model.record import NamedTuple
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -61,7 +61,7 @@ def for_stream(stream: object) -> Look:
         try:
             width = get_terminal_size(stream.fileno()).columns  # type: ignore[attr-defined]
         except OSError:
-            pass
+            width = 80
     color = tty and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     encoding = (getattr(stream, "encoding", "") or "").lower().replace("-", "")
     return Look(max(40, min(width, 200)), color, encoding.startswith("utf"))

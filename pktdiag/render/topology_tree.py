@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Process
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.topology import BROKEN, End, Topology, TopologyLink, TopologyNamespace
 from pktdiag.render import safe
 from pktdiag.render.look import Look

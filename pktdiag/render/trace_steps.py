@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, Leg, RuleRef, Step
 from pktdiag.render.look import Look
 from pktdiag.render.places import Places, place_of
@@ -71,7 +70,7 @@ def _rule(rule: RuleRef, clauses: tuple[Clause, ...], column: int, look: Look) -
 
 def summary(leg: Leg, places: Places, look: Look) -> list[str]:
     """The way in short: the devices a tap would show it on."""
-    hops = []
+    hops: list[str] = []
     for sighting in leg.sightings:
         hop = safe(f"{place_of(places, sighting.netns).label}:{sighting.device} {sighting.direction}")
         if not hops or hops[-1] != hop:

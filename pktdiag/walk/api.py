@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.conntrack import track
+from pktdiag.model.host import Socket
+from pktdiag.model.kernel import TCP_CLOSE
 from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import (
     DELIVERED,
     DEPENDS,
@@ -17,6 +18,7 @@ from pktdiag.model.trace import (
     Fate,
     Leg,
     Outcome,
+    RuleRef,
     Trace,
 )
 from pktdiag.model.view import HostView, NamespaceView
@@ -71,6 +73,7 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
     if question.ingress is None:
         skb.extra["uid"] = question.uid
         skb.extra["header_included"] = question.header_included
+        skb.sock, skb.sock_ns = _sending_socket(question), ns.id
         walk.guarded(lambda: ip_output.send(walk, ns, skb, oif=question.oif, uid=question.uid, any_source=question.header_included),
                      ns, None, skb)
     else:
@@ -83,6 +86,14 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
             skb.src_mac = question.src_mac if question.src_mac is not None else b"\x02\0\0\0\xff\xfe"
             walk.guarded(lambda: device.receive(walk, ns, dev, skb), ns, dev, skb)
     walk.run_backlog()
+
+
+def _sending_socket(question: Question) -> Socket:
+    """What rules that look at the owner see of the sender. It need not exist yet: the question stands for it."""
+    packet = question.packet
+    nobody = bytes(len(packet.dst))
+    return Socket(packet.family, packet.proto, TCP_CLOSE, packet.src, packet.sport, nobody, 0, question.oif, 0, question.uid, False,
+                  question.mark, 0, 0)
 
 
 def _walk_answer(walk: Walk) -> LegRecord | None:
@@ -101,6 +112,8 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
         # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
         track.attach(skb, answer.skb)
     ns = answer.ns
+    if answer.sock is not None:
+        skb.sock, skb.sock_ns = answer.sock, ns.id
     walk.guarded(lambda: _send_answer(walk, ns, answer, skb), ns, None, skb)
     walk.run_backlog()
     return walk.leg
@@ -144,13 +157,28 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
                      for number, members in enumerate(groups.values()))
     single = len(groups) == 1 and complete
     if single and fate.verdict != DEPENDS:
+        sure, maybe = _hits([record for record, _ in records])
         return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                   tuple(first.hits), tuple(first.counters), exchange.assumptions)
+                   sure, tuple(first.counters), exchange.assumptions, maybe)
     if single:
         reason = fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
     return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),
                tuple(first.counters), exchange.assumptions)
+
+
+def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:
+    """The rules every replay hit, in order, and those that only some did: conditions that changed nothing else."""
+    if len(records) == 1:
+        return tuple(records[0].hits), ()
+    sure: list[RuleRef] = []
+    rest = [list(record.hits) for record in records]
+    for rule in records[0].hits:
+        if all(rule in hits for hits in rest):
+            sure.append(rule)
+            for hits in rest:
+                hits.remove(rule)
+    return tuple(sure), tuple(dict.fromkeys(rule for hits in rest for rule in hits))
 
 
 def _conditions(groups: list[list[tuple[LegRecord, Exchange]]]) -> list[tuple[str, ...]]:

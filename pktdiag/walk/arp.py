@@ -27,7 +27,7 @@ from pktdiag.model.packet import Arp, Packet, format_address, in_prefix
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import device, ethernet, neighbour, route
+from pktdiag.walk import device, ethernet, neighbour, route, vxlan
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.state import Walk
 
@@ -183,6 +183,10 @@ def _update(walk: Walk, ns: NamespaceView, dev: Link, arp: Arp) -> None:
 
 def answer_from_outside(walk: Walk, ns: NamespaceView, dev: Link, request: Skb, station: bytes) -> None:
     """A station beyond ``dev`` answers the request that left there."""
+    inner = request.extra.get("vxlan")
+    if isinstance(inner, vxlan.Payload):
+        answer_from_outside(walk, inner.ns, inner.dev, inner.frame, station)
+        return
     arp = request.arp
     if isinstance(arp, Arp):
         reply = frame(ARPOP_REPLY, station, arp.target, arp.sender_mac, arp.sender, arp.sender_mac)

@@ -5,10 +5,9 @@ Source: net/bridge/br_fdb.c (br_fdb_find_rcu, br_fdb_update, fdb_to_nud).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import FdbEntry, Link
 from pktdiag.model.kernel import NTF_MASTER, NTF_SELF, NTF_STICKY, NUD_PERMANENT
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.walk.state import Walk
 

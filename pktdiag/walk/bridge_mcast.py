@@ -6,11 +6,10 @@ br_forward.c (br_multicast_flood).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMPV6, IPPROTO_IGMP
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk.state import Walk

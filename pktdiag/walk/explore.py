@@ -8,7 +8,8 @@ so a condition that changes nothing does not make the verdict ``depends``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from pktdiag.model.record import NamedTuple
 
 MAX_REPLAYS = 128
 """Seven independent conditions. Beyond that the answer says that it is incomplete."""

@@ -8,8 +8,6 @@ net/ipv6/route.c (fib6_table_lookup, rt6_select, find_rr_leaf).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import NextHop, Route, RouteRule
 from pktdiag.model.kernel import (
     AF_INET,
@@ -26,6 +24,7 @@ from pktdiag.model.kernel import (
     RTNH_F_LINKDOWN,
 )
 from pktdiag.model.packet import format_address, in_prefix
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Unknown
 from pktdiag.walk.state import Walk

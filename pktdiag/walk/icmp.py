@@ -119,7 +119,8 @@ def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, ki
     if kind == "udp-reply" and sock is not None and not any(sock.local):
         packet = packet._replace(src=bytes(len(packet.src)))
         walk.assume("the UDP server answers with sendto(), so routing chooses the answer's source address")
-    walk.answer(Answer(ns, packet, kind, mark, sock.ifindex if sock is not None else 0, skb))
+    walk.answer(Answer(ns, packet, kind, mark, sock.ifindex if sock is not None else 0, skb,
+                       sock=sock))
 
 
 def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:

@@ -33,6 +33,7 @@ _ECN_COUNTERS = ("InNoECTPkts", "InECT1Pkts", "InECT0Pkts", "InCEPkts")
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_rcv() / ipv6_rcv(): header checks, then PREROUTING, then :func:`finish`."""
     skb.iif = dev.ifindex
+    skb.sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
     if not dev.loopback and skb.pkt_type != PACKET_LOOPBACK:
         skb.route = None
     v4 = skb.packet.family == AF_INET

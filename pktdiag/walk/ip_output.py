@@ -6,8 +6,6 @@ net/ipv4/netfilter.c (ip_route_me_harder), net/ipv6/ip6_output.c, net/ipv6/netfi
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
@@ -19,6 +17,7 @@ from pktdiag.model.kernel import (
     PACKET_LOOPBACK,
 )
 from pktdiag.model.packet import Packet, format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import DEPENDS
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
@@ -133,6 +132,7 @@ def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:
     """dev_loopback_xmit(): received again on the sending device, invisible to taps (PACKET_LOOPBACK)."""
     from pktdiag.walk import ip_input
 
+    skb.sock = None
     skb.pkt_type = PACKET_LOOPBACK  # and the output's route stays with it: no second lookup, no source validation
     walk.enqueue(lambda: ip_input.receive(walk, ns, out, skb), ns, out, skb)
 

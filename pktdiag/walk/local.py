@@ -89,6 +89,11 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
     v4 = packet.family == AF_INET
     base = "Udp" if v4 else "Udp6"
+    if "vxlan" in skb.extra:
+        from pktdiag.walk import vxlan
+
+        if vxlan.receive(walk, ns, dev, skb):
+            return
     if packet.proto == IPPROTO_UDPLITE:
         base = "UdpLite" if v4 else "UdpLite6"
     decision = skb.route if isinstance(skb.route, RouteResult) else None

@@ -22,7 +22,7 @@ from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import br_netfilter, device, ethernet, neighbour, route
+from pktdiag.walk import br_netfilter, device, ethernet, neighbour, route, vxlan
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.state import Walk
 
@@ -106,6 +106,10 @@ def _proxies(walk: Walk, ns: NamespaceView, dev: Link, target: bytes) -> bool:
 
 def answer_from_outside(walk: Walk, ns: NamespaceView, dev: Link, request: Skb, station: bytes) -> None:
     """A station beyond ``dev`` answers the solicitation that left there."""
+    inner = request.extra.get("vxlan")
+    if isinstance(inner, vxlan.Payload):
+        answer_from_outside(walk, inner.ns, inner.dev, inner.frame, station)
+        return
     found = request.extra.get("ndisc")
     if not isinstance(found, tuple):
         return

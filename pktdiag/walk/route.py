@@ -7,8 +7,6 @@ ip6_route_output_flags, ip6_pkt_drop).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
@@ -22,6 +20,7 @@ from pktdiag.model.kernel import (
     RTN_UNICAST,
 )
 from pktdiag.model.packet import Packet, format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.walk import addresses as addr
 from pktdiag.walk.fib import LOOPBACK_IFINDEX, FibMatch, Flow, describe, lookup

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from pktdiag.model.host import Link
+from pktdiag.model.host import Link, Socket
 from pktdiag.model.packet import Packet
 from pktdiag.model.question import Question
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import (
     DELIVERED,
     DEPENDS,
@@ -51,6 +52,8 @@ class Answer(NamedTuple):
     header_included: bool = False
     raw_device: Link | None = None
     """Bridge or netdev reject: the answer is a frame sent straight out of this device."""
+    sock: Socket | None = None
+    """The socket whose packet it is, where rules that look at the owner can see one; the kernel's own answers have none."""
 
 
 class LegRecord:

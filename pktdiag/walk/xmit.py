@@ -89,7 +89,8 @@ def _veth(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 
 
 def _loopback(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
-    """Connection, mark and route survive; the frame is for us by definition."""
+    """Connection, mark and route survive; the frame is for us by definition. loopback_xmit() orphans it from its socket."""
+    skb.sock = None
     walk.enqueue(lambda: device.receive(walk, ns, dev, skb), ns, dev, skb)
 
 

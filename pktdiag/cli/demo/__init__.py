@@ -27,7 +27,8 @@ class _Story:
     def __init__(self, look: Look, pause: bool) -> None:
         self.look, self.pause = look, pause
         # A user namespace may not ask for BPF programs and ebtables; in the lab we know that there are none.
-        mapped = open("/proc/self/uid_map").read().split() != ["0", "0", "4294967295"]
+        with open("/proc/self/uid_map") as file:
+            mapped = file.read().split() != ["0", "0", "4294967295"]
         self.packet = [*PACKET, "--assume-empty"] if mapped else list(PACKET)
 
     def say(self, text: str) -> None:
@@ -77,7 +78,8 @@ class _Story:
     def fix(self) -> list[str]:
         """Commands of the first fix that was walked, as ``why-dropped --json`` gives them."""
         import json
-        done = subprocess.run([sys.executable, "-m", "pktdiag", "why-dropped", *self.packet, "--json"], capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, "-m", "pktdiag", "why-dropped", *self.packet, "--json"], capture_output=True, text=True,
+                              check=False)
         fixes = json.loads(done.stdout)["fixes"] if done.stdout else []
         return next((list(fix["commands"]) for fix in fixes if fix["verified"]), [])
 

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from pktdiag.cli.errors import CliError
 
@@ -120,11 +121,10 @@ def _first(parent: int, writer: int, inside: Callable[[], int]) -> int:
     except OSError as error:
         os.write(writer, f"{error.strerror or error}\n".encode())
         return 2
-    for hide in (lambda: unshare(CLONE_NEWCGROUP), lambda: mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)):
-        try:
-            hide()  # neither is needed: they only keep the real host out of the picture
-        except OSError:
-            pass
+    with suppress(OSError):  # neither is needed: they only keep the real host out of the picture
+        unshare(CLONE_NEWCGROUP)
+    with suppress(OSError):
+        mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.close(writer)
     try:
         status = inside()
@@ -135,10 +135,8 @@ def _first(parent: int, writer: int, inside: Callable[[], int]) -> int:
     except Exception as error:
         from pktdiag.cli.start import complain
         status = complain(error.line()) if isinstance(error, CliError) else _crash(error)
-    try:
+    with suppress(OSError):
         sys.stdout.flush()
-    except OSError:
-        pass
     return status
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.explain.whatif.changes import Change
 from pktdiag.model.packet import Packet
 from pktdiag.model.question import Question
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Drop, Leg, Trace
 from pktdiag.model.view import HostView, NamespaceView
 

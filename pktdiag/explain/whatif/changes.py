@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import Route
+from pktdiag.model.record import NamedTuple
 
 
 class SetSysctl(NamedTuple):

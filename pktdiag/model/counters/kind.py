@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pktdiag.model.record import NamedTuple
 
 BENIGN, SUSPICIOUS, BAD = "benign", "suspicious", "bad"
 """``benign``: traffic, or a loss that is meant. ``suspicious``: normal in small numbers, telling when it grows.

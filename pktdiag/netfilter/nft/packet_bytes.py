@@ -7,7 +7,6 @@ marked bit by bit, so that ``tcp flags`` of a segment with an unknown sequence n
 from __future__ import annotations
 
 from struct import pack
-from typing import NamedTuple
 
 from pktdiag.model.kernel import (
     ETH_P_IP,
@@ -21,6 +20,7 @@ from pktdiag.model.kernel import (
     TCP_ACK,
 )
 from pktdiag.model.packet import Packet
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Skb
 
 LL_HEADER, NETWORK_HEADER, TRANSPORT_HEADER, INNER_HEADER = range(4)

@@ -7,8 +7,7 @@ so that masking them away makes the match decidable again.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 
 SIZE = 80

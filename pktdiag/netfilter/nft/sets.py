@@ -10,8 +10,9 @@ A lookup that finds nothing falls back to the catch-all element (nft_set_catchal
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft import verdict as verdicts

@@ -6,8 +6,8 @@ net/netfilter/nf_tables_api.c: nf_tables_fill_table_info, nf_tables_fill_chain_i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, string, text, u32, u64, walk
 
 TABLE_DORMANT, TABLE_OWNER, TABLE_PERSIST = 1, 2, 4

@@ -5,8 +5,7 @@ include/uapi/linux/netfilter/nf_tables.h: enum nft_verdicts; include/uapi/linux/
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookResult
 
 NF_DROP, NF_ACCEPT, NF_STOLEN, NF_QUEUE, NF_REPEAT = 0, 1, 2, 3, 4

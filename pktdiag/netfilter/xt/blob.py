@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from struct import Struct
 from sys import byteorder
-from typing import NamedTuple
 
 from pktdiag.model.kernel import AF_INET, AF_INET6, NFPROTO_ARP
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.xt.base import text
 
 INET_CHAINS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")

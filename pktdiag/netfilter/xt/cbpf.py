@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.xt.wire import Wire
 
 _U32 = 0xFFFFFFFF

@@ -6,9 +6,8 @@ goes to the chain's policy entry, which counts as an entry of its own; so does t
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import AF_INET, AF_INET6, NFPROTO_ARP, NFPROTO_BRIDGE
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Tri, Unknown

@@ -8,7 +8,7 @@ against networks of every size in use. ip_set_core.c: ip_set_test.
 from __future__ import annotations
 
 from struct import pack, unpack_from
-from typing import NamedTuple, cast
+from typing import cast
 
 from pktdiag.model.kernel import (
     AF_INET,
@@ -19,6 +19,7 @@ from pktdiag.model.kernel import (
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import text, xor

@@ -6,10 +6,9 @@ output is the test oracle. ``Prefix`` is the part every rule has, neutral, so th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import NFPROTO_ARP
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.xt.base import interface_text, mask_length
 from pktdiag.netfilter.xt.blob import Chain, Head, Rule, Table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import NamedTuple
 
 from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
 from pktdiag.model.packet import Packet
+from pktdiag.model.record import NamedTuple
 
 
 class Wire(NamedTuple):

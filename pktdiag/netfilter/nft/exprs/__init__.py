@@ -7,8 +7,9 @@ object: a table of 20,000 rules holds only a handful of different loads and coun
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.run import Run

@@ -7,8 +7,8 @@ The two-register operations (NFT_BITWISE_AND, OR, XOR) came with Linux 6.13.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from pktdiag.model.host import ConntrackTuple
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Conn, CtState, CtTemplate
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var

@@ -6,9 +6,9 @@ net/ipv4/netfilter/nft_dup_ipv4.c, net/netfilter/nft_dup_netdev.c
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from pktdiag.model.kernel import NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run

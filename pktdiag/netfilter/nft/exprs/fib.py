@@ -6,7 +6,6 @@ net/ipv4/netfilter/nft_fib_ipv4.c, net/ipv6/netfilter/nft_fib_ipv6.c, net/netfil
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
@@ -20,6 +19,7 @@ from pktdiag.model.kernel import (
     RTN_MULTICAST,
     RTN_UNICAST,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var

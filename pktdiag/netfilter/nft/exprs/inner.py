@@ -6,9 +6,8 @@ and a packet of another protocol than the tunnel's does not match.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import IPPROTO_GRE, IPPROTO_UDP
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Expression, Outcome, decode_named
 from pktdiag.netfilter.nft.registers import Doubt, Registers, Var

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import NFPROTO_IPV4
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import NatRange
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.exprs.nat_range import MAP_IPS, NETMAP, PROTO_SPECIFIED, as_verdict, netmap, proto_range, unknown_in

@@ -5,9 +5,8 @@ The fingerprints are loaded by nfnl_osf and the kernel does not report them: the
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_SYN
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import (
     ETH_P_IP,
     IPPROTO_TCP,
     IPPROTO_UDP,
     NFPROTO_ARP,
 )
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.packet_bytes import (
     INNER_HEADER,

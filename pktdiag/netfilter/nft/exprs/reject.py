@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import ETH_P_IP, ETH_P_IPV6, NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookResult
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers

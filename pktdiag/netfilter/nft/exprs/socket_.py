@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from pktdiag.model.host import Socket
 from pktdiag.model.kernel import NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers, Var

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookResult, Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers

@@ -6,9 +6,9 @@ The kernel counts in a tree of its own (nf_conncount.c) that nothing shows.
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.kernel import AF_INET6
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 from pktdiag.netfilter.xt.matches.ext6 import absent as evaluate
 

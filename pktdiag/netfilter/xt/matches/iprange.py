@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, inet
 

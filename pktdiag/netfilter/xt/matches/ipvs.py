@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, be16, inet, mask_suffix
 from pktdiag.netfilter.xt.render import protocol_name

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.kernel import PACKET_BROADCAST, PACKET_LOOPBACK, PACKET_MULTICAST
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, mask_suffix
 from pktdiag.netfilter.xt.render import protocol_name

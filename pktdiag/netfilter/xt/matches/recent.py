@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple, cast
+from typing import cast
 
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, inet, text
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, mask_length
 from pktdiag.netfilter.xt.matches.ext6 import absent as evaluate
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, hotdrop, port_range, unknown_field
 

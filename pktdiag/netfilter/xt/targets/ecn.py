@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_CWR, TCP_ECE
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.xt.base import UnknownRevisionError

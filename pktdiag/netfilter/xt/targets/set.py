@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import HookContext, HookResult, Unknown

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import NamedTuple
 
 from pktdiag.model.kernel import AF_INET, AF_INET6
 from pktdiag.model.packet import format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, be16, inet
