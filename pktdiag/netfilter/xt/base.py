@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pktdiag.model.packet import format_address, prefix_mask
+from pktdiag.model.packet import Packet, format_address, prefix_mask
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
-
-if TYPE_CHECKING:
-    from pktdiag.model.packet import Packet
 
 HOTDROP = "xt_hotdrop"
 """Key in ``skb.extra``: a match saw a malformed packet and wants it dropped (struct xt_action_param.hotdrop)."""

@@ -8,9 +8,7 @@ Whatever is not known by name, revision or length is an Unknown that names it, n
 from __future__ import annotations
 
 import struct
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+import sys
 
 from pktdiag.model.kernel import NFPROTO_ARP, NFPROTO_BRIDGE
 from pktdiag.model.trace import RuleRef
@@ -41,6 +39,11 @@ HARMLESS_TARGETS = frozenset(("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "CHECKSU
 TargetResult = HookResult | str | Unknown | None
 """A verdict, None (XT_CONTINUE), "RETURN", or Unknown (an unmodelled target)."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
 _CACHE_LIMIT = 50_000
 _decoded: dict[tuple[str, str, int, bytes, int], tuple[ModuleType, Any] | Unknown] = {}
 
@@ -55,7 +58,9 @@ def _module(kind: str, name: str, family: int) -> ModuleType | None:
         file = name.lower()
     else:
         return None
-    return import_module(f"pktdiag.netfilter.xt.{'matches' if kind == 'match' else 'targets'}.{file}")
+    path = f"pktdiag.netfilter.xt.{'matches' if kind == 'match' else 'targets'}.{file}"
+    __import__(path)
+    return sys.modules[path]
 
 
 def decode(kind: str, name: str, rev: int, blob: bytes, family: int) -> tuple[ModuleType, Any] | Unknown:

@@ -8,7 +8,6 @@ against networks of every size in use. ip_set_core.c: ip_set_test.
 from __future__ import annotations
 
 from struct import pack, unpack_from
-from typing import cast
 
 from pktdiag.model.kernel import (
     AF_INET,
@@ -181,7 +180,8 @@ def _port(proto: int, packet: object, source: bool, type_: str) -> int | None:
 
 def memory(ctx: HookContext) -> dict[tuple[str, bytes], bool]:
     """What SET targets did to sets in this replay: (set, element) -> in it."""
-    return cast("dict[tuple[str, bytes], bool]", ctx.services.conns.setdefault(("ipset", ctx.ns.id), {}))
+    held: dict[tuple[str, bytes], bool] = ctx.services.conns.setdefault(("ipset", ctx.ns.id), {})  # type: ignore[assignment]
+    return held
 
 
 def in_set(ctx: HookContext, use: SetUse, *, nomatch: bool = False) -> Tri:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import cast
 
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.packet import format_address
@@ -36,7 +35,8 @@ def decode(rev: int, data: bytes, family: int) -> Recent:
 
 def _memory(ctx: HookContext) -> dict[tuple[str, str, int], bool]:
     """What this walk did to the lists on its way: (namespace, list, masked address) -> listed."""
-    return cast("dict[tuple[str, str, int], bool]", ctx.services.conns.setdefault("xt_recent", {}))
+    memory: dict[tuple[str, str, int], bool] = ctx.services.conns.setdefault("xt_recent", {})  # type: ignore[assignment]
+    return memory
 
 
 def evaluate(info: Recent, ctx: HookContext) -> Tri:
