@@ -144,6 +144,8 @@ class Leg(NamedTuple):
     """What the question left open and the walk had to assume, each with the flag that settles it."""
     mark: int = 0
     """skb mark of the packet as it ends up."""
+    maybe_hit: tuple[RuleRef, ...] = ()
+    """Rules whose counter moves or not by a condition that changes nothing else about the packet."""
 
 
 class Fix(NamedTuple):

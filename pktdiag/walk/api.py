@@ -159,7 +159,7 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
     if single and fate.verdict != DEPENDS:
         sure, maybe = _hits([record for record, _ in records])
         return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                   sure, tuple(first.counters), exchange.assumptions, maybe)
+                   sure, tuple(first.counters), exchange.assumptions, maybe_hit=maybe)
     if single:
         reason = fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)

@@ -48,7 +48,7 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     skb.route = decision
     if decision.kind == "error":
         # Counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own answers.
-        counters = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
+        counters: tuple[str, ...] = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
         if skb.extra.get("answer_kind") == "syn-ack":
             # tcp_conn_request() gives the SYN up without a word; inet_csk_route_req() has counted.
             counters = ("IpOutNoRoutes", "TcpExtListenDrops") if skb.packet.family == AF_INET else ("TcpExtListenDrops",)

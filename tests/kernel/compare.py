@@ -219,11 +219,19 @@ class Judgement:
             return bool(self.truth.receivers) and bool(self.sender.spec.get("answer", True))
         return True
 
+    def _third_leg(self) -> bool:
+        """Whether something follows the answer, seen or not: a raw sender's host resets a connection it knows nothing of, and
+        an answer that is refused is answered in turn."""
+        reply = self.trace.reply
+        if reply is not None and reply.verdict == REJECTED:
+            return True
+        return self.sender.tag.proto == 6 and self.sender.spec["how"] != "socket" and bool(self.truth.answer)
+
     # -- counters and rules -------------------------------------------------------------------------------------------
     def _counters(self) -> None:
         predicted: dict[tuple[str, str], int] = {}
         legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
-        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others:
+        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others or self._third_leg():
             return
         for leg in legs:
             for netns, name in leg.counters:
@@ -251,7 +259,8 @@ class Judgement:
                 key = rule_key(rule, self.names)
                 predicted[key] = predicted.get(key, 0) + 1
                 texts[key] = rule.text
-        more = any(s.kind != "arp" for s in self.truth.others + self.truth.arp)
+        more = any(s.kind != "arp" for s in self.truth.others + self.truth.arp) or self._third_leg()
+        perhaps = {rule_key(rule, self.names) for leg in legs for rule in leg.maybe_hit}
         wrong = []
         for key in sorted({*predicted, *self.truth.rules}):
             want, got = predicted.get(key, 0), self.truth.rules.get(key, 0)

@@ -83,7 +83,7 @@ class Ruleset:
         neg = rng.choice(("", "", "", "!= "))
         choices = [
             f"ip saddr {neg}{address}", f"ip daddr {neg}{address}", f"ip daddr {neg}{address.rsplit('.', 1)[0]}.0/24",
-            f"ip saddr {neg}10.0.0.0/8", f"tcp dport {neg}{port}", f"udp dport {neg}{port}", f"th dport {neg}{{ {port}, 20000-20004 }}",
+            f"ip saddr {neg}10.0.0.0/8", f"tcp dport {neg}{port}", f"udp dport {neg}{port}", f"meta l4proto {{ tcp, udp }} th dport {neg}{{ {port}, 20000-20004 }}",
             f"meta l4proto {neg}{rng.choice(('tcp', 'udp', 'icmp', '{ tcp, udp }'))}", f"ip protocol {neg}{rng.choice(('tcp', 'udp', 'icmp'))}",
             f"ip ttl {rng.choice(('< 64', '> 2', '63', '!= 64'))}", f"ip length {rng.choice(('> 100', '< 61', '20-60'))}",
             f"meta length {rng.choice(('> 100', '< 61'))}", f"meta mark {neg}{rng.choice((0, 1, 2))}",
@@ -116,7 +116,7 @@ class Ruleset:
             if hook == "output":
                 choices += ["meta skuid 0", "meta skuid != 0"]
         if sets:
-            choices += [f"th dport {neg}@ports", f"ip saddr {neg}@nets", f"ip daddr {neg}@nets", f"ip daddr . th dport {neg}@pairs"]
+            choices += [f"meta l4proto {{ tcp, udp }} th dport {neg}@ports", f"ip saddr {neg}@nets", f"ip daddr {neg}@nets", f"meta l4proto {{ tcp, udp }} ip daddr . th dport {neg}@pairs"]
         return rng.choice(choices)
 
     def _verdict(self, family: str, hook: str, jumps: list[str], match: str, priority: int) -> str:
@@ -144,7 +144,7 @@ class Ruleset:
         if draw < 0.91 and priority <= -300 and hook in ("prerouting", "output") and family != "bridge":
             return "notrack"
         if draw < 0.94:
-            return f"th dport vmap {{ {rng.choice(PORTS)} : drop, {20000 + rng.randint(0, 9)} : accept }}"
+            return f"meta l4proto {{ tcp, udp }} th dport vmap {{ {rng.choice(PORTS)} : drop, {20000 + rng.randint(0, 9)} : accept }}"
         if draw < 0.95 and family == "ip":
             return rng.choice(("ip ttl set 30", "ip dscp set 0x2e"))
         return ""
