@@ -30,7 +30,7 @@ table inet u { chain three { type filter hook forward priority 5; policy drop;
 
 def test_nftables_payloads(lab: Lab) -> None:
     view = lab.add("f")
-    assert view.nft_tables() == () and view.nft_generation() is not None
+    assert view.nft_tables() == ()
     lab.run("f", "nft -f -", RULESET)
     view = lab.fresh("f")
     tables = [(payload[0], text(attributes(payload, 4)[1])) for payload in view.nft_tables()]
@@ -64,7 +64,9 @@ def test_one_element_is_asked_for_alone(lab: Lab) -> None:
 
 
 def test_a_new_generation_is_seen(lab: Lab) -> None:
-    view = lab.add("g")
+    lab.add("g")
+    lab.run("g", "nft list ruleset")
+    view = lab.fresh("g")
     before = view.nft_generation()
     lab.run("g", "nft add table ip x")
     assert view.nft_generation() == before  # one view, one answer

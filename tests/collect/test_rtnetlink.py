@@ -70,6 +70,8 @@ def _same_data(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Every key both know has the same value, in whichever spelling."""
     for key in ours.keys() & theirs.keys():
         value, shown = ours[key], theirs[key]
+        if shown is None:  # how ip prints the zero of some enumerations
+            continue
         if key in ("group_addr", "bridge_id", "root_id", "vlan_protocol", "protocol", "flags", "df", "ikey", "okey", "link",
                    "port_range", "encap_limit", "flowinfo", "encap_type", "ttl", "label", "gbp", "max_age", "mode") or (
                 isinstance(value, int) and isinstance(shown, str) and not shown.isdigit()):  # an enumeration, by name
