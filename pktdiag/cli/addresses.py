@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.cli.endpoint import Endpoint
-from pktdiag.model.host import InterfaceAddress
+from pktdiag.model.host import InterfaceAddress, Link
 from pktdiag.model.kernel import AF_INET, AF_INET6, RT_SCOPE_LINK
 from pktdiag.model.packet import in_prefix
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
@@ -12,26 +12,88 @@ TENTATIVE_OR_FAILED = 0x08 | 0x40
 
 
 def owners(host: HostView, base: NamespaceView, address: bytes) -> tuple[list[NamespaceView], int]:
-    """(namespaces that have ``address``, how many could not be read). ``base`` settles it alone when it is one of them:
-    loopback addresses are everybody's."""
+    """(namespaces that have ``address``, how many could not be read), the nearest by wire first.
+
+    Private addresses repeat: every engine's first container is 172.17.0.2. So ``base`` settles it alone when it is one of
+    them, then whoever the way back leads to, then those its wires reach; only then is the whole host searched.
+    """
     family = AF_INET if len(address) == 4 else AF_INET6
     if _has(base, family, address):
         return [base], 0
-    found: list[NamespaceView] = []
+    near = _behind_the_way_back(host, base, address)
+    if near is not None and _has_readably(near, family, address):
+        return [near], 0
+    wired = _wired(base)
+    found = [ns for ns in wired if _has_readably(ns, family, address)]
+    if found:
+        return found[:1], 0
+    seen = {ns.id for ns in wired} | {base.id}
     unseen = 0
     for ns in host.namespaces():
         try:
-            if ns.id != base.id and _has(ns, family, address):
+            if ns.id not in seen and _has(ns, family, address):
                 found.append(ns)
         except Unreadable:
             unseen += 1
     return found, unseen
 
 
+def _behind_the_way_back(host: HostView, base: NamespaceView, address: bytes) -> NamespaceView | None:
+    """The namespace at the other end of the wire that leads to ``address``: on a host with a thousand containers this
+    reads two tables and not a thousand namespaces."""
+    from pktdiag.cli.arrival import way_back
+    try:
+        link = base.link(way_back(host, base, address) or 0)
+        if link is not None and link.kind == "bridge":
+            link = _port_towards(base, link, address)
+        return _other_end(base, link) if link is not None else None
+    except Unreadable:
+        return None
+
+
+def _port_towards(ns: NamespaceView, bridge: Link, address: bytes) -> Link | None:
+    """The port behind which the neighbour with ``address`` was last seen."""
+    family = AF_INET if len(address) == 4 else AF_INET6
+    mac = next((entry.lladdr for entry in ns.neighbours(family, bridge.ifindex) if entry.dst == address and entry.lladdr), None)
+    port = next((entry.ifindex for entry in ns.fdb(bridge.ifindex) if entry.mac == mac), None) if mac else None
+    return ns.link(port) if port else None
+
+
+def _other_end(ns: NamespaceView, link: Link) -> NamespaceView | None:
+    if link.kind != "veth" or link.link is None or link.link.nsid is None:
+        return None
+    return ns.peer_namespace(link.link.nsid)
+
+
+def _wired(base: NamespaceView) -> list[NamespaceView]:
+    """The namespaces that veth pairs connect with ``base``, nearest first."""
+    order: list[NamespaceView] = []
+    queue, seen = [base], {base.id}
+    while queue:
+        ns = queue.pop(0)
+        try:
+            ends = [_other_end(ns, link) for link in ns.links().values()]
+        except Unreadable:
+            continue
+        for end in ends:
+            if end is not None and end.id not in seen:
+                seen.add(end.id)
+                queue.append(end)
+                order.append(end)
+    return order
+
+
 def _has(ns: NamespaceView, family: int, address: bytes) -> bool:
     # 127.0.0.0/8 is local wherever lo is up: inet_addr_type finds it through the local table (net/ipv4/fib_frontend.c).
     return any(own.local == address or (own.local[0] == 127 and family == AF_INET and in_prefix(address, own.local, own.prefixlen))
                for own in ns.addresses(family))
+
+
+def _has_readably(ns: NamespaceView, family: int, address: bytes) -> bool:
+    try:
+        return _has(ns, family, address)
+    except Unreadable:
+        return False
 
 
 def source_family(source: Endpoint | None) -> int | None:

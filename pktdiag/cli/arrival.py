@@ -12,7 +12,7 @@ from pktdiag.model.view import HostView, NamespaceView
 
 def arrival(host: HostView, ns: NamespaceView, src: bytes, dst: bytes) -> tuple[int, bytes | None, str]:
     """(ifindex, frame destination or None, the assumption in words). Raises CliError where no route leads back."""
-    oif = _way_back(host, ns, src)
+    oif = way_back(host, ns, src)
     link = ns.link(oif) if oif else None
     if link is None or link.loopback:
         raise CliError("no-way-in", f"{format_address(src)} is no address of this host and no route leads back to it", "",
@@ -22,7 +22,8 @@ def arrival(host: HostView, ns: NamespaceView, src: bytes, dst: bytes) -> tuple[
     return port.ifindex, link.mac if port is not link else None, text
 
 
-def _way_back(host: HostView, ns: NamespaceView, src: bytes) -> int | None:
+def way_back(host: HostView, ns: NamespaceView, src: bytes) -> int | None:
+    """ifindex a packet to ``src`` would leave by; None without a route."""
     from pktdiag.walk import fib
     from pktdiag.walk.state import Walk
     walk = Walk(host, Question(ns.id, Packet(src, src, IPPROTO_UDP)), lambda condition: True)

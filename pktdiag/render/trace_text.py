@@ -205,7 +205,7 @@ def _tcpdump_section(trace: Trace, places: Places, look: Look) -> list[str]:
 def _notes(trace: Trace, look: Look) -> list[str]:
     lines: list[str] = []
     assumed = list(dict.fromkeys(trace.request.assumptions + (trace.reply.assumptions if trace.reply is not None else ())))
-    for title, notes in (("Assumed", assumed), ("Could not be read", list(trace.gaps))):
+    for title, notes in (("Assumed", assumed), ("Could not be read", list(dict.fromkeys(trace.gaps)))):
         if notes:
             lines += _heading(title, look)
             for note in notes:

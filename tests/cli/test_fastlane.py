@@ -29,13 +29,14 @@ def typer_reads(argv: list[str]) -> tuple[str, dict[str, Any]] | None:
     return seen[0] if seen else None
 
 
-WORDS = st.sampled_from(["10.0.0.5:80/udp", "web1", "::1", "[2001:db8::5]:443", "host", "", "-", "ns:a", "--", "-h", "--help", "x y", "5", "-5"])
-VALUES = st.one_of(WORDS, st.sampled_from(["0", "64", "007", "+3", " 4", "1_0", "0x10", "99999999999999999999", "\u0663", "a=b", "=", "--json"]))
+WORDS = st.sampled_from(["10.0.0.5:80/udp", "web1", "::1", "[2001:db8::5]:443", "host", "", "-", "ns:a", "--", "-h", "--help", "x y",
+                         "5", "-5"])
+VALUES = st.one_of(WORDS, st.sampled_from(["0", "64", "007", "+3", " 4", "1_0", "0x10", "9" * 20, "\u0663", "a=b", "=", "--json"]))
 
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    command = draw(st.sampled_from([command for command in COMMANDS]))
+    command = draw(st.sampled_from(COMMANDS))
     argv = [command.name]
     for _ in range(draw(st.integers(0, 5))):
         if not command.options or draw(st.integers(0, 3)) == 0:
@@ -78,8 +79,10 @@ def test_plain_command_lines_take_the_fast_lane(argv: list[str]) -> None:
     assert fastlane.parse(argv) is not None
 
 
-@pytest.mark.parametrize("argv", [[], ["--help"], ["trace", "--help"], ["trace", "-h"], ["trac"], ["trace", "--ttl", "x"], ["trace", "--mark"],
-                                  ["trace", "--", "a"], ["topology", "word"], ["--version"]], ids=" ".join)
+@pytest.mark.parametrize("argv", [
+    [], ["--help"], ["trace", "--help"], ["trace", "-h"], ["trac"], ["trace", "--ttl", "x"], ["trace", "--mark"], ["trace", "--", "a"],
+    ["topology", "word"], ["--version"],
+], ids=" ".join)
 def test_doubtful_ones_are_left_to_typer(argv: list[str]) -> None:
     assert fastlane.parse(argv) is None
 
