@@ -60,6 +60,18 @@ class RtnetlinkPart(Asking):
 
         return self.ask(("fdb", bridge), f"forwarding entries of interface {bridge}", read)
 
+    def bridge_port_order(self, bridge: int) -> Sequence[int]:
+        """The ports of a bridge (ifindex) in the order in which it floods, as far as that can be told."""
+        from pktdiag.collect.bridge_ports import read_port_numbers
+
+        def read() -> tuple[int, ...]:
+            link = self.link(bridge)
+            by_number = {port.port.get("no"): port.ifindex for port in self.links().values() if port.master == bridge}
+            numbers = read_port_numbers(self.door, link.name) if link is not None else ()
+            return tuple(by_number[number] for number in numbers if number in by_number)
+
+        return self.ask(("port order", bridge), f"the order of the ports of bridge {bridge}", read)
+
     def bridge_vlans(self, bridge: int) -> Sequence[BridgeVlan]:
         from pktdiag.collect.rtnl_bridge import read_vlans
 

@@ -74,6 +74,9 @@ class NamespaceView(Protocol):
     def fdb(self, bridge: int) -> Sequence[FdbEntry]:
         """Forwarding entries of one bridge (ifindex), or of a vxlan device when given one."""
 
+    def bridge_port_order(self, bridge: int) -> Sequence[int]:
+        """ifindex of the bridge's ports in the order in which it floods (the newest first), as far as that can be told."""
+
     def bridge_vlans(self, bridge: int) -> Sequence[BridgeVlan]:
         """VLAN membership of the bridge and its ports; empty when there is none."""
 

@@ -22,7 +22,7 @@ from pktdiag.model.kernel import (
     PACKET_HOST,
     PACKET_LOOPBACK,
 )
-from pktdiag.model.view import NamespaceView
+from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import br_netfilter, bridge_fdb, bridge_mcast, bridge_proxy, bridge_vlan, device, ethernet
 from pktdiag.walk.hook import run_hook
@@ -31,18 +31,22 @@ from pktdiag.walk.state import Walk
 
 
 def ports(walk: Walk, ns: NamespaceView, br: Link) -> list[Link]:
-    """The bridge's ports in the order in which it floods: the newest first (br_add_if puts it at the head of port_list)."""
+    """The bridge's ports, in no particular order."""
     key = ("bridge-ports", ns.id, br.ifindex)
     found = walk.memory.get(key)
     if not isinstance(found, list):
-        found = [link for link in ns.links().values() if link.master == br.ifindex]
-        order = getattr(ns, "bridge_port_order", None)
-        known = order(br.ifindex) if order is not None else ()
-        rank = {ifindex: position for position, ifindex in enumerate(known)}
-        # Where the age of a port cannot be told, the younger device is taken for the younger port.
-        found.sort(key=lambda link: (rank.get(link.ifindex, -1), -link.ifindex))
-        walk.memory[key] = found
+        found = walk.memory[key] = [link for link in ns.links().values() if link.master == br.ifindex]
     return list(found)
+
+
+def _in_order(ns: NamespaceView, br: Link, chosen: list[Link]) -> list[Link]:
+    """As br_flood() meets them: the newest port first (br_add_if puts it at the head of port_list). Where the age of a port
+    cannot be told, the younger device is taken for the younger port."""
+    try:
+        rank = {ifindex: position for position, ifindex in enumerate(ns.bridge_port_order(br.ifindex))}
+    except Unreadable:
+        rank = {}
+    return sorted(chosen, key=lambda link: (rank.get(link.ifindex, -1), -link.ifindex))
 
 
 def _state(port: Link) -> int:
@@ -261,6 +265,8 @@ def _to_ports(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: S
         return
     what = f"{ethernet.text(skb.dst_mac)} is unknown, so it is flooded" if kind == "unicast" else f"{kind}, flooded"
     walk.step(ns, "bridge", br, f"{br.name}: {what} to {', '.join(port.name for port in chosen)}.")
+    if len(chosen) > 1 and not walk.silent:
+        chosen = _in_order(ns, br, chosen)
     for port in chosen[:-1]:
         _send_through(walk, ns, br, came, port, skb.copy())
     _send_through(walk, ns, br, came, chosen[-1], skb.copy() if keep else skb)

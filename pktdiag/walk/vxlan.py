@@ -78,18 +78,20 @@ def _send_to(walk: Walk, ns: NamespaceView, dev: Link, home: NamespaceView, skb:
     v4 = len(dst) == 4
     any_ = addresses.ANY4 if v4 else addresses.ANY6
     local = dev.data.get("local")
-    low = (dev.data.get("port_range") or (0, 0))[0] or 32768
+    # udp_flow_src_port(): a hash of the inner addresses with a secret of this boot, within the range
+    low, high = dev.data.get("port_range") or (0, 0)
+    low, high = (low, high) if high else (32768, 60999)
     ttl = int(dev.data.get("ttl", 0)) or (1 if addresses.is_multicast(dst) else 64)
     inner = skb.packet
     outer = Packet(src=local if isinstance(local, bytes) and len(local) == len(dst) else any_, dst=dst, proto=IPPROTO_UDP, sport=low,
                    dport=port, ttl=ttl, length=ethernet.length(skb) + HEADERS + (20 if v4 else 40), df=int(dev.data.get("df", 0)) == 1,
-                   unknown=inner.unknown | {"sport", "payload"}, tcp_flags=0)
+                   unknown=inner.unknown | ({"payload"} if high - low <= 1 else {"payload", "sport"}), tcp_flags=0)
     oif = dev.link.ifindex if dev.link is not None else 0
     decision = route.output(walk, home, outer, oif=oif, mark=skb.mark if home.id == ns.id else 0, any_source=True)
     out = home.link(decision.oif) if decision.kind != "error" else None
     if out is None:
-        walk.drop(ns, "tunnel", dev, skb, "NOT_SPECIFIED", f"{dev.name} has no route to the tunnel end {format_address(dst)}: {decision.text}.",
-                  cause="vxlan-no-route")
+        walk.drop(ns, "tunnel", dev, skb, "NOT_SPECIFIED",
+                  f"{dev.name} has no route to the tunnel end {format_address(dst)}: {decision.text}.", cause="vxlan-no-route")
         return
     if addresses.is_any(outer.src):
         outer = outer._replace(src=decision.src)
@@ -100,8 +102,8 @@ def _send_to(walk: Walk, ns: NamespaceView, dev: Link, home: NamespaceView, skb:
     if decision.kind == "local" and dev.data.get("localbypass", 1):
         found = _device_for(walk, home, vni, port)
         if found is None:
-            walk.drop(ns, "tunnel", dev, skb, "NOT_SPECIFIED", f"The tunnel end {format_address(dst)} is this host, and no vxlan {vni} is here.",
-                      cause="vxlan-vni")
+            walk.drop(ns, "tunnel", dev, skb, "NOT_SPECIFIED",
+                      f"The tunnel end {format_address(dst)} is this host, and no vxlan {vni} is here.", cause="vxlan-vni")
         else:
             _decapsulate(walk, home, skb, found, outer.src, vni)
         return
@@ -134,7 +136,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     found = _device_for(walk, ns, payload.vni, skb.packet.dport)
     walk.count(ns, "UdpInDatagrams" if skb.packet.family == AF_INET else "Udp6InDatagrams")
     if found is None:
-        walk.drop(ns, "tunnel", dev, skb, "VXLAN_VNI_NOT_FOUND", f"No vxlan device here has the identifier {payload.vni}.", cause="vxlan-vni")
+        walk.drop(ns, "tunnel", dev, skb, "VXLAN_VNI_NOT_FOUND", f"No vxlan device here has the identifier {payload.vni}.",
+                  cause="vxlan-vni")
         return True
     inner = payload.frame
     inner.mark = skb.mark
@@ -144,15 +147,16 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
 
 def _decapsulate(walk: Walk, ns: NamespaceView, inner: Skb, found: tuple[NamespaceView, Link], source: bytes, vni: int) -> None:
     there, dev = found
-    walk.step(there, "tunnel", dev, f"{dev.name} takes it out of the vxlan {vni} packet from {format_address(source)}.", packet=inner.packet)
+    walk.step(there, "tunnel", dev, f"{dev.name} takes it out of the vxlan {vni} packet from {format_address(source)}.",
+              packet=inner.packet)
     if inner.src_mac == dev.mac:
         walk.drop(there, "tunnel", dev, inner, "LOCAL_MAC", f"The frame came back to {dev.name}, which sent it.", cause="vxlan-loop")
         return
     if dev.data.get("learning", 1):
         known = [entry for entry in there.fdb(dev.ifindex) if entry.mac == inner.src_mac and entry.dst is not None]
         if any(entry.state & (NUD_PERMANENT | NUD_NOARP) for entry in known) and known[0].dst != source:
-            walk.drop(there, "tunnel", dev, inner, "VXLAN_ENTRY_EXISTS",
-                      f"A static entry of {dev.name} says {ethernet.text(inner.src_mac)} is behind another tunnel end.", cause="vxlan-static")
+            walk.drop(there, "tunnel", dev, inner, "VXLAN_ENTRY_EXISTS", cause="vxlan-static",
+                      text=f"A static entry of {dev.name} says {ethernet.text(inner.src_mac)} is behind another tunnel end.")
             return
         walk.memory[("vxlan-fdb", there.id, dev.ifindex, inner.src_mac)] = source
     inner.vlan_tci = None

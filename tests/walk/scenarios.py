@@ -18,10 +18,10 @@ SCENARIOS: dict[str, Host] = {
         *CABLE, "a: neigh add 192.0.2.2 lladdr 02:00:00:00:00:77 dev e0 nud stale", packets=[udp("a", "192.0.2.2")]),
     "no ARP on the device": host(*CABLE, "a: link set e0 arp off", packets=[udp("a", "192.0.2.2")]),
     "arp_ignore=1, address on another interface": host(
-        *CABLE, "b: link add d0 type dummy", "b: link set d0 up", "b: addr add 203.0.113.5/32 dev d0", "a: route add 203.0.113.5/32 dev e0",
+        *CABLE, "b: addr add 203.0.113.5/32 dev lo", "a: route add 203.0.113.5/32 dev e0",
         "b: sysctl net/ipv4/conf/e0/arp_ignore=1", packets=[udp("a", "203.0.113.5"), udp("a", "192.0.2.2")]),
     "arp_ignore=0, address on another interface": host(
-        *CABLE, "b: link add d0 type dummy", "b: link set d0 up", "b: addr add 203.0.113.5/32 dev d0", "a: route add 203.0.113.5/32 dev e0",
+        *CABLE, "b: addr add 203.0.113.5/32 dev lo", "a: route add 203.0.113.5/32 dev e0",
         packets=[udp("a", "203.0.113.5")]),
     "arp_ignore=2 and a sender from elsewhere": host(
         *CABLE, "a: addr add 203.0.113.1/32 dev e0", "b: sysctl net/ipv4/conf/all/arp_ignore=2",
@@ -53,14 +53,22 @@ SCENARIOS: dict[str, Host] = {
     "netdev egress drop": host(
         *CABLE, "a: nft add table netdev f", "a: nft add chain netdev f e { type filter hook egress device e0 priority 0; }",
         "a: nft add rule netdev f e udp dport 53 counter drop", packets=[udp("a", "192.0.2.2"), udp("a", "192.0.2.2", 54)]),
-    "a dummy swallows": host("a: link add d0 type dummy", "a: link set d0 up", "a: addr add 192.0.2.1/24 dev d0",
-                             packets=[udp("a", "192.0.2.2")]),
+    "an ifb swallows": host("a: link add d0 type ifb", "a: link set d0 up", "a: addr add 192.0.2.1/24 dev d0",
+                            packets=[udp("a", "192.0.2.2")]),
+    "a tap device nobody holds": host(
+        "a: tuntap add d0 mode tap", "a: link set d0 up", "a: addr add 192.0.2.1/24 dev d0",
+        "a: neigh add 192.0.2.2 lladdr 02:00:00:00:00:77 dev d0 nud permanent", packets=[udp("a", "192.0.2.2")]),
     "the sender's device is down": host(*CABLE, "a: link set e0 down", packets=[udp("a", "192.0.2.2")]),
 
     "bridge": host(*BRIDGED, packets=[udp("a", "198.51.100.12"), ping("a", "198.51.100.1"), udp("h", "198.51.100.12"),
                                       udp("a", "198.51.100.77"), ping("c", "198.51.100.12")]),
     "bridge, unknown unicast is flooded": host(*BRIDGED, "a: neigh add 198.51.100.12 lladdr 02:00:00:00:00:77 dev e0 nud permanent",
                                                packets=[udp("a", "198.51.100.12")]),
+    "bridge, flooded in the order the ports joined": host(
+        *[part for part in BRIDGED if "master" not in part], "h: link set vb up", "h: link set vb master br0", "h: link set va up",
+        "h: link set va master br0", "h: link set vc up", "h: link set vc master br0",
+        "a: neigh add 198.51.100.12 lladdr 02:00:00:00:00:77 dev e0 nud permanent",
+        "c: neigh add 198.51.100.12 lladdr 02:00:00:00:00:77 dev e0 nud permanent", packets=[udp("a", "198.51.100.12"), udp("c", "198.51.100.12")]),
     "bridge without IP address": host(*BRIDGED, "h: addr del 198.51.100.1/24 dev br0", packets=[udp("a", "198.51.100.12")]),
     "bridge port down": host(*BRIDGED, "h: link set vb down", packets=[udp("a", "198.51.100.12"), udp("h", "198.51.100.12")]),
     "bridge is down": host(*BRIDGED, "h: link set br0 down", packets=[udp("a", "198.51.100.12"), udp("a", "198.51.100.1")]),
@@ -170,6 +178,16 @@ SCENARIOS: dict[str, Host] = {
         *CABLE, "c: link set lo up", "b: link add link e0 name m0 netns NETNS(c) type macvlan mode bridge", "c: link set m0 up",
         "c: addr add 192.0.2.20/24 dev m0", "c: listen udp 0.0.0.0 53", packets=[udp("a", "192.0.2.20"), udp("c", "192.0.2.1"), udp("b", "192.0.2.20")]),
 
+    "vxlan between two namespaces": host(
+        *CABLE, "a: link add x0 type vxlan id 5 dstport 4789 srcport 40000 40001 remote 192.0.2.2 local 192.0.2.1",
+        "b: link add x0 type vxlan id 5 dstport 4789 srcport 40000 40001 remote 192.0.2.1 local 192.0.2.2", "a: link set x0 up", "b: link set x0 up",
+        "a: addr add 203.0.113.1/24 dev x0", "b: addr add 203.0.113.2/24 dev x0",
+        packets=[udp("a", "203.0.113.2"), udp("a", "203.0.113.3")]),
+    "vxlan with another identifier": host(
+        *CABLE, "a: link add x0 type vxlan id 5 dstport 4789 srcport 40000 40001 remote 192.0.2.2 local 192.0.2.1",
+        "b: link add x0 type vxlan id 6 dstport 4789 srcport 40000 40001 remote 192.0.2.1 local 192.0.2.2", "a: link set x0 up", "b: link set x0 up",
+        "a: addr add 203.0.113.1/24 dev x0", "b: addr add 203.0.113.2/24 dev x0",
+        "a: neigh add 203.0.113.2 lladdr 02:00:00:00:00:77 dev x0 nud permanent", packets=[udp("a", "203.0.113.2")]),
     "IPv6 on one cable": host(
         *CABLE, "a: addr add 2001:db8::1/64 dev e0 nodad", "b: addr add 2001:db8::2/64 dev e0 nodad", "b: listen udp :: 53",
         packets=[udp("a", "2001:db8::2"), ping("a", "2001:db8::2"), udp("a", "2001:db8::9")]),
