@@ -128,7 +128,7 @@ class _Walk:
         ref = rule.ref(self.run.ns)
         if not counted:
             self.run.services.hit(ref)
-        self.run.services.note(self.run.ctx, f"{title(ref)} matches: {ref.text}", ref, self.clauses(rule, -1))
+        self.run.services.note(self.run.ctx, f"{title(ref)} matches", ref, self.clauses(rule, -1))
 
     def unmatched(self, rule: Rule, index: int, hit: bool) -> None:
         """Notes a rule of which at least the first clause matched."""
@@ -139,12 +139,12 @@ class _Walk:
             return
         self.near_misses += 1
         ref = rule.ref(self.run.ns)
-        self.run.services.note(self.run.ctx, f"{title(ref)} does not match: {ref.text}", ref, clauses)
+        self.run.services.note(self.run.ctx, f"{title(ref)} does not match", ref, clauses)
 
     def undecided(self, rule: Rule, pending: list[Doubt]) -> None:
         ref = rule.ref(self.run.ns)
         doubts = " and ".join(each.unknown.condition for each in pending)
-        self.run.services.note(self.run.ctx, f"{title(ref)} matches only if {doubts}; it changes nothing: {ref.text}", ref)
+        self.run.services.note(self.run.ctx, f"{title(ref)} matches only if {doubts}; either way it changes nothing", ref)
 
     def clauses(self, rule: Rule, failed: int) -> tuple[Clause, ...]:
         from pktdiag.netfilter.nft.render.reference import rule_clauses
