@@ -41,6 +41,8 @@ def _columns(leg: Leg, look: Look) -> _Columns:
     stage = max((len(step.stage) for step in leg.steps), default=0)
     longest = max((len(safe(step.device)) for step in leg.steps), default=0)
     device = STAGE_COLUMN + stage + 2
+    if look.width < device + 46:
+        return _Columns(device, 6)  # too narrow for columns: the sentence goes below its stage
     return _Columns(device, device + min(longest, 15 if look.width >= 100 else 10) + (2 if longest else 0))
 
 
@@ -64,7 +66,7 @@ def _rule(rule: RuleRef, clauses: tuple[Clause, ...], column: int, look: Look) -
     lines = look.wrap(safe(f"{where}: {rule.text}"), column + 2, column, style="dim")
     if any(clause.matched is not True for clause in clauses):
         marks = MARKS if look.unicode else ASCII_MARKS
-        lines += look.wrap("  ".join(f"{marks[clause.matched]}{safe(clause.text)}" for clause in clauses), column + 2, style="dim")
+        lines += look.wrap(" ".join(f"{marks[clause.matched]}{safe(clause.text)}" for clause in clauses), column + 2, style="dim")
     return lines
 
 
