@@ -227,6 +227,9 @@ class Services(Protocol):
     def hit(self, rule: RuleRef) -> None:
         """The rule's counter moved."""
 
+    def uncertain(self, rule: RuleRef) -> None:
+        """The rule's counter may move or not, and nothing else depends on it."""
+
     def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
         """Adds a step to the trace at this hook."""
 

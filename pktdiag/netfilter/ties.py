@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter import hook_table
 from pktdiag.netfilter.context import Conn, HookContext, HookResult, Skb, Unknown
 from pktdiag.netfilter.hook_table import Entry
@@ -24,6 +25,7 @@ class _DryServices:
     def __init__(self, real: Any) -> None:
         self._real = real
         self.conns = dict(real.conns)
+        self.hits: list[RuleRef] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -31,10 +33,13 @@ class _DryServices:
     def decide(self, condition: Unknown, consistent_key: object = None) -> bool:
         raise _Undecided
 
+    def hit(self, rule: RuleRef) -> None:
+        self.hits.append(rule)
+
     def _silent(self, *args: object, **kwargs: object) -> None:
         return None
 
-    hit = note = log_line = duplicate = _silent
+    note = log_line = duplicate = _silent
 
 
 def settle(ctx: HookContext, found: list[Entry], done: Callable[[], bool] | None) -> list[Entry]:
@@ -47,7 +52,10 @@ def settle(ctx: HookContext, found: list[Entry], done: Callable[[], bool] | None
         group = found[at:end]
         if len(group) > 1 and not all(hook_table.certain(group[0], other) for other in group[1:]):
             other_way = _other_order(group)
-            if _outcome(ctx, group, done) != _outcome(ctx, other_way, done):
+            (one, one_hits), (other, other_hits) = _outcome(ctx, group, done), _outcome(ctx, other_way, done)
+            if one == other:
+                _either(ctx, one_hits, other_hits)
+            else:
                 names = " before ".join(entry.label for entry in group)
                 condition = Unknown(f"{names} at the same priority {group[0].priority} (the younger runs first, and age cannot be read)")
                 key = ("tie", ctx.ns.id, ctx.pf, ctx.hook, group[0].priority, ctx.skb.packet)
@@ -55,6 +63,18 @@ def settle(ctx: HookContext, found: list[Entry], done: Callable[[], bool] | None
                     found[at:end] = other_way
         at = end
     return found
+
+
+def _either(ctx: HookContext, one: list[RuleRef], other: list[RuleRef]) -> None:
+    """Tells the walk which counters move in one order only."""
+    rest = list(other)
+    for rule in one:
+        if rule in rest:
+            rest.remove(rule)
+        else:
+            ctx.services.uncertain(rule)
+    for rule in rest:
+        ctx.services.uncertain(rule)
 
 
 def _other_order(group: list[Entry]) -> list[Entry]:
@@ -68,8 +88,9 @@ def _other_order(group: list[Entry]) -> list[Entry]:
     return [entry for block in reversed(blocks) for entry in block]
 
 
-def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | None) -> object:
-    """What remains after a dry run: verdict, deciding rule, and everything about the packet later code looks at."""
+def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | None) -> tuple[object, list[RuleRef]]:
+    """(what remains after a dry run: verdict, deciding rule, and everything about the packet later code looks at; the
+    rules hit)."""
     skb = ctx.skb.copy()
     if skb.ct is not None:
         skb.ct = _copy_conn(skb.ct)
@@ -82,11 +103,11 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
             if result.action != "accept" or (done is not None and skb.ct is not None and skb.ct.status != _status(ctx)):
                 break
     except _Undecided:
-        return object()
+        return object(), []
     if result.action == "accept":
-        return "accept", _fingerprint(skb)
+        return ("accept", _fingerprint(skb)), dry.hits
     rule = result.rule and (result.rule.backend, result.rule.table, result.rule.chain, result.rule.index)
-    return result.action, result.reason, rule
+    return (result.action, result.reason, rule), dry.hits
 
 
 def _status(ctx: HookContext) -> int:

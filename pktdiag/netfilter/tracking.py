@@ -115,7 +115,12 @@ def on_bridges(ns: NamespaceView) -> bool:
         return False
     rules = (rule for payload in ns.nft_chains(NFPROTO_BRIDGE)
              for rule in ns.nft_rules(NFPROTO_BRIDGE, _text(payload, 1), _text(payload, 3)))
-    return any(pattern in rule for rule in rules for name, pattern in _NFT_PATTERNS if name in _NFT_USERS)
+    return any(rule.find(pattern, _behind_table(rule)) >= 0 for rule in rules for name, pattern in _NFT_PATTERNS if name in _NFT_USERS)
+
+
+def _behind_table(rule: bytes) -> int:
+    """Where the search starts: NFTA_RULE_TABLE, the first attribute, is of type 1 too, and a table may be called "nat"."""
+    return 4 + (int.from_bytes(rule[4:6], "little") + 3 & ~3) if rule[6:8] == b"\x01\x00" else 4
 
 
 def _has_nat(ns: NamespaceView, pf: int) -> bool:
@@ -130,7 +135,7 @@ def _uses_conntrack(ns: NamespaceView, pf: int) -> bool:
     for family, rules in _all_rules(ns, pf):
         for rule in rules:
             for name, pattern in _NFT_PATTERNS:
-                at = rule.find(pattern)
+                at = rule.find(pattern, _behind_table(rule))
                 if at >= 0 and not (name == b"nat" and _other_nat_family(rule, at, family, pf)) and not (
                         name == b"CT" and _notrack(rule, at)):
                     return True

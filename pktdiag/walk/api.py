@@ -169,16 +169,17 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
 
 def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:
     """The rules every replay hit, in order, and those that only some did: conditions that changed nothing else."""
-    if len(records) == 1:
+    doubted = [rule for record in records for rule in record.uncertain]
+    if len(records) == 1 and not doubted:
         return tuple(records[0].hits), ()
     sure: list[RuleRef] = []
     rest = [list(record.hits) for record in records]
     for rule in records[0].hits:
-        if all(rule in hits for hits in rest):
+        if rule not in doubted and all(rule in hits for hits in rest):
             sure.append(rule)
             for hits in rest:
                 hits.remove(rule)
-    return tuple(sure), tuple(dict.fromkeys(rule for hits in rest for rule in hits))
+    return tuple(sure), tuple(dict.fromkeys([*(rule for hits in rest for rule in hits), *doubted]))
 
 
 def _conditions(groups: list[list[tuple[LegRecord, Exchange]]]) -> list[tuple[str, ...]]:

@@ -46,12 +46,22 @@ class WalkServices:
     def hit(self, rule: RuleRef) -> None:
         self.walk.hit(rule)
 
+    def uncertain(self, rule: RuleRef) -> None:
+        self.walk.leg.uncertain.append(rule)
+
     def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
         self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, packet=ctx.skb.packet)
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
-        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, f"Logged ({kind}): {prefix}", rule=rule,
-                       detail={"log": {"kind": kind, "prefix": prefix, "level": level, "flags": flags}}, packet=ctx.skb.packet)
+        detail: dict[str, object] = {"kind": kind, "prefix": prefix, "level": level, "flags": flags}
+        if kind == "log":
+            from pktdiag.netfilter.logline import line
+
+            detail["line"] = line(ctx, prefix, flags)
+            text = f"Kernel log: {detail['line']}"
+        else:
+            text = f"Logged ({kind}): {prefix}"
+        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, detail={"log": detail}, packet=ctx.skb.packet)
 
     def fib_lookup(self, ctx: HookContext, dst: bytes, src: bytes | None, *, oif: int = 0, iif: int = 0, mark: int = 0,
                    tos: int = 0, flags: int = 0) -> FibResult | Unknown:

@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 class LegRecord:
     """What one direction of the exchange leaves behind, while it is being walked."""
 
-    __slots__ = ("answers", "counters", "fates", "hits", "last_packet", "sightings", "steps")
+    __slots__ = ("answers", "counters", "fates", "hits", "last_packet", "sightings", "steps", "uncertain")
 
     def __init__(self, packet: Packet) -> None:
         self.steps: list[Step] = []
@@ -69,6 +69,7 @@ class LegRecord:
         self.counters: list[tuple[str, str]] = []
         self.answers: list[Answer] = []
         self.last_packet = packet
+        self.uncertain: list[RuleRef] = []
 
 
 class Walk:

@@ -115,7 +115,7 @@ class Judgement:
 
     def _definite(self, drops: list[object]) -> bool:
         """Whether a drop seen was the packet's end: copies flooded by a bridge or meant for another station do not count."""
-        reasons = [getattr(d, "reason") for d in drops]
+        reasons = [d.reason for d in drops]
         return any(reason not in ("OTHERHOST",) for reason in reasons) or (bool(reasons) and len(reasons) >= self._copies())
 
     def _copies(self) -> int:
@@ -151,10 +151,10 @@ class Judgement:
         return bool(text) and f":{self.sender.spec['sport']}" in str(text)
 
     def _is_listener(self, listener: object, netns: str, text: str | None) -> bool:
-        item = getattr(listener, "item")
+        item = listener.item
         address = item["addr"]
         shown = f"[{address}]" if ":" in address else address
-        return getattr(listener, "ns").id == netns and (text or "").startswith(item["proto"]) and \
+        return listener.ns.id == netns and (text or "").startswith(item["proto"]) and \
             f"{shown}:{item['port']}" in (text or "")
 
     def _dropped(self, fate: Fate, reasons: list[str]) -> None:

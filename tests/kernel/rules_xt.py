@@ -45,7 +45,7 @@ def _table(plan: Plan, ns: str, tool: str, table: str) -> None:
         chain = rng.choice(chains)
         match = _matches(plan, ns, chain)
         target = _target(plan, table, chain, users)
-        if table == "nat" and (target.startswith(" -j DNAT") and ":" in target or "--to-ports" in target):
+        if table == "nat" and ((target.startswith(" -j DNAT") and ":" in target) or "--to-ports" in target):
             match = " -p " + rng.choice(("tcp", "udp")) + "".join(m for m in _matches(plan, ns, chain, proto=False))
         if "tcp-reset" in target:
             match = " -p tcp" + _matches(plan, ns, chain, proto=False)
