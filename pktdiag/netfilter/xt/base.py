@@ -111,3 +111,8 @@ def interface_text(pattern: bytes, mask: bytes) -> str:
     if covered == 16 or not covered:
         return text(pattern[:covered])
     return text(pattern[:covered]) + ("+" if pattern[covered - 1] else "")
+
+
+def mac_text(mac: bytes, mask: bytes) -> str:
+    """As ebtables and arptables write a MAC address with its mask."""
+    return mac.hex(":") if mask == b"\xff" * 6 else f"{mac.hex(':')}/{mask.hex(':')}"

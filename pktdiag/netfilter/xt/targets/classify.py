@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import NFPROTO_ARP
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.xt.base import UnknownRevisionError
@@ -22,4 +23,6 @@ def evaluate(info: int, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
 
 
 def render(info: int, family: int) -> str:
+    if family == NFPROTO_ARP:
+        return f"--set-class {info >> 16:x}:{info & 0xFFFF:x}"
     return f"--set-class {info >> 16:04x}:{info & 0xFFFF:04x}"

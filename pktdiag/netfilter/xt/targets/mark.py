@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import NFPROTO_ARP
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.xt.base import UnknownRevisionError
@@ -24,4 +25,7 @@ def evaluate(info: tuple[int, int], ctx: HookContext, rule: RuleRef | None) -> H
 
 
 def render(info: tuple[int, int], family: int) -> str:
-    return f"--set-xmark {info[0]:#x}/{info[1]:#x}"
+    mark, mask = info
+    if family == NFPROTO_ARP:
+        return f"--and-mark {~mask & 0xFFFFFFFF:x}" if not mark else f"--or-mark {mark:x}" if mark == mask else f"--set-mark {mark:x}"
+    return f"--set-xmark {mark:#x}/{mask:#x}"
