@@ -49,7 +49,7 @@ def tables_present(hooks: Hooks) -> tuple[str, ...]:
     from pktdiag.collect.gaps import NotToldError
 
     raise NotToldError("some namespace has one, and the kernel does not say which without nfnetlink_hook",
-                       "modprobe nfnetlink_hook, or compare with ebtables-legacy -L")
+                       "a kernel with nfnetlink_hook (modprobe it where it is a module), or --assume-empty")
 
 
 def _made_on_demand() -> bool:

@@ -108,6 +108,26 @@ def test_ebtables_is_named_or_said_to_be_unknown(lab: Lab) -> None:
         assert "ebtables" in unknown.gap.what
 
 
+def test_legacy_ebtables(lab: Lab) -> None:
+    lab.add("el")
+    lab.add("other")
+    lab.run("el", "ip link add br0 type bridge")
+    if lab.try_run("el", "ebtables-legacy -A FORWARD -p IPv4 -j DROP").returncode:
+        pytest.skip("this kernel has no legacy ebtables")
+    with pytest.raises(Unreadable) as unknown:  # somebody has a table; without nfnetlink_hook nobody says who
+        lab.fresh("other").xt_tables(7)
+    assert "nfnetlink_hook" in unknown.value.gap.remedy
+    if lab.try_run("el", "modprobe nfnetlink_hook").returncode:
+        pytest.skip("this kernel has no nfnetlink_hook")
+    view, other = lab.fresh("el"), lab.view("other")
+    assert view.xt_tables(7) == ("filter",) and other.xt_tables(7) == ()
+    info, entries = view.xt_table(7, "filter")
+    assert info.startswith(b"filter\0") and len(info) == 128
+    nentries, size = struct.unpack_from("=II", info, 36)
+    assert nentries == 1 and len(entries) == 128 + size + 16 and b"DROP" not in entries  # DROP is a standard verdict
+    assert other.xt_tables(7) == () and lab.fresh("other").xt_tables(7) == ()  # reading made none
+
+
 def test_ipsets(lab: Lab) -> None:
     view = lab.add("s")
     if lab.try_run("s", "ipset create one hash:net").returncode:
