@@ -250,8 +250,8 @@ def test_neighbours_and_proxies(lab: Lab) -> None:
 def test_bridge_forwarding(lab: Lab) -> None:
     lab.add("b")
     lab.device("b", "p0")
-    for line in ("ip link add br0 type bridge", "ip link set p0 master br0 up", "ip link set br0 up",
-                 "bridge fdb add 02:00:00:00:00:99 dev p0 master static", "ip link add br1 type bridge"):
+    for line in ("ip link add br0 type bridge", "ip link set p0 master br0", "bridge link set dev p0 learning off",
+                 "ip link set p0 up", "ip link set br0 up", "bridge fdb add 02:00:00:00:00:99 dev p0 master static", "ip link add br1 type bridge"):
         lab.run("b", line)
     view = lab.view("b")
     bridge, port, empty = (view.link_named(name) for name in ("br0", "p0", "br1"))
