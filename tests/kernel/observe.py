@@ -28,6 +28,10 @@ class NotSentError(Exception):
     """The frame to inject did not get onto the wire: there is nothing to judge."""
 
 
+GIVEN_UP = ("neigh_invalidate", "ndisc_error_report")
+"""Where a packet ends whose next hop did not answer; IPv6 names no reason there."""
+
+
 class DropSeen(NamedTuple):
     """One ``skb:kfree_skb`` that concerns the lab."""
 
@@ -107,7 +111,7 @@ class Observer:
                 self._collect(sender.tag, captured, receivers, [answer])
                 continue
             now = time.monotonic()
-            if not self._pending(captured, events):
+            if not self._pending(captured, events, sender.error):
                 break
             deadline = deadline or now + PENDING
             if now > deadline:
@@ -177,8 +181,11 @@ class Observer:
                         pass
 
     @staticmethod
-    def _pending(captured: list[Seen], events: list[Event]) -> bool:
+    def _pending(captured: list[Seen], events: list[Event], error: str) -> bool:
         """Whether some neighbour question has neither been answered nor given up."""
+        if not captured and not error and not any(e.name == "kfree_skb" for e in events):
+            # Nothing at all: the packet may wait for a question that could not even be sent (ndisc_send_ns without a link-local address).
+            return True
         asked = {s.dst for s in captured if s.kind == "arp" and s.what == "ask"}
         asked |= {s.dst for s in captured if s.kind == "nd" and s.what == "135/0"}
         if any(e.name == "kfree_skb" and e.protocol == ETH_P_ARP for e in events):
@@ -227,7 +234,7 @@ class Observer:
             elif event.name == "kfree_skb" and event.protocol != ETH_P_ARP and not event.location.startswith(NOT_OURS):
                 device, kind = where.get(event.skb, ("", ""))
                 if not kind:
-                    if event.pid != self.pid and event.reason != "NEIGH_FAILED":
+                    if event.pid != self.pid and event.reason != "NEIGH_FAILED" and event.location not in GIVEN_UP:
                         continue
                     kind = "?" if moved or drops else "request"
                     if event.reason == "NEIGH_FAILED":
