@@ -21,6 +21,7 @@ from pktdiag.model.kernel import (
     PACKET_LOOPBACK,
     PACKET_OTHERHOST,
 )
+from pktdiag.model.trace import DROPPED
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import ethernet, qdisc, tc
@@ -140,7 +141,10 @@ def refusal_counters(skb: Skb) -> tuple[str, ...]:
 def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """dev_queue_xmit(): egress hooks, the queue, the taps, then the driver."""
     depth = walk.memory.get("xmit-depth", 0)
+    ends = len(walk.leg.fates)
     if not run_hook(walk, ns, NFPROTO_NETDEV, NF_NETDEV_EGRESS, skb, None, dev, "netfilter-egress"):
+        if len(walk.leg.fates) > ends and walk.leg.fates[-1].verdict == DROPPED:
+            walk.count(ns, *refusal_counters(skb))
         return
     if not tc.egress(walk, ns, dev, skb):
         return

@@ -35,12 +35,13 @@ def solicited_node(address: bytes) -> bytes:
 
 
 def solicit(walk: Walk, ns: NamespaceView, dev: Link, target: bytes, skb: Skb) -> None:
-    """ndisc_solicit(): to the solicited-node group, from the packet's source if that is an address of this device."""
-    own = [item for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex]
-    source = skb.packet.src
-    if not any(item.local == source for item in own):
-        source = addr.select_address6(ns, dev, solicited_node(target))
-    if addr.is_any(source):
+    """ndisc_solicit(): to the solicited-node group, from the packet's source if that is an address of this device, else from
+    the device's link-local address. Without one nothing is sent (ndisc_send_ns)."""
+    own = [item.local for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex
+           and (not item.flags & addr.IFA_F_TENTATIVE or item.flags & addr.IFA_F_OPTIMISTIC)]
+    source = skb.packet.src if skb.packet.src in own else next((item for item in own if addr.is_link_local(item)), None)
+    if source is None:
+        neighbour.note(walk, f"{dev.name} has no link-local address to ask from.")
         return
     group = solicited_node(target)
     _send(walk, ns, dev, SOLICITATION, source, group, target, ethernet.multicast_mac(group))

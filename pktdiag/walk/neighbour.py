@@ -36,6 +36,10 @@ from pktdiag.walk.state import Walk
 
 def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
     """ip_finish_output2() / ip6_finish_output2(): fills in the Ethernet header and transmits, or fails as the kernel does."""
+    master = ns.link(dev.master) if dev.master is not None else None
+    if master is not None and master.kind == "vrf":
+        walk.unsure(ns, "neighbour", dev, skb, f"the detour through the VRF {master.name}, which is not modelled")
+        return
     if not ethernet.has_header(dev):
         skb.src_mac = skb.dst_mac = b""
         _send(walk, ns, dev, skb)

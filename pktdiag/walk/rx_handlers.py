@@ -16,7 +16,7 @@ from pktdiag.walk.state import Walk
 
 Handled = str | tuple[NamespaceView, Link]
 
-MODELLED_MASTERS = frozenset(("", "bridge", "bond", "vrf"))
+MODELLED_MASTERS = frozenset(("", "bridge", "bond"))
 
 
 def run(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> Handled:

@@ -52,7 +52,7 @@ SCENARIOS: dict[str, Host] = {
         "b: nft add rule netdev f i ip saddr 192.0.2.1 counter drop", packets=[udp("a", "192.0.2.2")]),
     "netdev egress drop": host(
         *CABLE, "a: nft add table netdev f", "a: nft add chain netdev f e { type filter hook egress device e0 priority 0; }",
-        "a: nft add rule netdev f e udp dport 53 counter drop", packets=[udp("a", "192.0.2.2"), udp("a", "192.0.2.2", 54)]),
+        "a: nft add rule netdev f e udp dport 53 counter drop", packets=[udp("a", "192.0.2.2"), udp("a", "192.0.2.2", 54), udp("a", "192.0.2.2")]),
     "an ifb swallows": host("a: link add d0 type ifb", "a: link set d0 up", "a: addr add 192.0.2.1/24 dev d0",
                             packets=[udp("a", "192.0.2.2")]),
     "a tap device nobody holds": host(
@@ -191,6 +191,9 @@ SCENARIOS: dict[str, Host] = {
     "IPv6 on one cable": host(
         *CABLE, "a: addr add 2001:db8::1/64 dev e0 nodad", "b: addr add 2001:db8::2/64 dev e0 nodad", "b: listen udp :: 53",
         packets=[udp("a", "2001:db8::2"), ping("a", "2001:db8::2"), udp("a", "2001:db8::9")]),
+    "IPv6 without a link-local address, the source on another device": host(
+        *CABLE, "a: addr add 2001:db8::1/64 dev e0 nodad", "b: addr add 2001:db8::2/64 dev e0 nodad", "a: addr add 2001:db8:5::1/128 dev lo",
+        "b: route add 2001:db8:5::1/128 via 2001:db8::1", "b: listen udp :: 53", packets=[udp("a", "2001:db8::2", src="2001:db8:5::1")]),
     "IPv6 over a bridge": host(
         *BRIDGED, "h: addr add 2001:db8::1/64 dev br0 nodad", "a: addr add 2001:db8::a/64 dev e0 nodad", "b: addr add 2001:db8::b/64 dev e0 nodad",
         "b: listen udp :: 53", packets=[udp("a", "2001:db8::b"), ping("a", "2001:db8::1")]),
