@@ -6,7 +6,6 @@ Words are in host byte order, protocols in network order, names NUL-padded to 16
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
@@ -22,6 +21,10 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.netfilter.nft.registers import Var
 from pktdiag.netfilter.nft.run import Run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ORDER = sys.byteorder
 IFNAMSIZ = 16

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
 
 from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.nft.exprs import Expression, UndecodedExpr, decode
 from pktdiag.netfilter.nft.wire import NFGENMSG, attributes, u64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HEADER = Struct("=HH").unpack_from
 NFTA_RULE_EXPRESSIONS = 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.model.kernel import (
     ETH_P_IP,
     ETH_P_IPV6,
@@ -16,7 +14,9 @@ from pktdiag.model.kernel import (
 from pktdiag.netfilter.context import HookContext, Skb
 from pktdiag.netfilter.nft.packet_bytes import Image, image
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+
     from pktdiag.netfilter.nft.rule import Rule
     from pktdiag.netfilter.nft.sets import SetStore
 
@@ -28,7 +28,7 @@ class Run:
     hook the family of the frame (net/netfilter/nft_chain_filter.c: nft_do_chain_inet, nft_do_chain_inet_ingress).
     """
 
-    __slots__ = ("chain", "ctx", "family", "has_l4", "memory", "ns", "pf", "rule", "services", "sets", "skb", "table")
+    __slots__ = ("chain", "ctx", "family", "has_l4", "ns", "pf", "rule", "services", "sets", "skb", "table")
 
     def __init__(self, ctx: HookContext, family: int, table: str, sets: SetStore) -> None:
         self.ctx = ctx
@@ -40,7 +40,6 @@ class Run:
         self.sets = sets
         self.rule: Rule | None = None
         self.chain = ""
-        self.memory: dict[Any, Any] = {}
         self.pf = ctx.pf
         ethertype = self.skb.ethertype
         if self.pf == NFPROTO_INET:

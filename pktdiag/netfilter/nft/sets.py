@@ -10,7 +10,6 @@ A lookup that finds nothing falls back to the catch-all element (nft_set_catchal
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
@@ -20,6 +19,7 @@ from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.verdict import Verdict
 from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, string, text, u32, u64, walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pktdiag.netfilter.nft.exprs import Expression, Outcome
     from pktdiag.netfilter.nft.run import Run

@@ -5,10 +5,12 @@ net/netfilter/nf_tables_api.c: nf_tables_fill_table_info, nf_tables_fill_chain_i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, string, text, u32, u64, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TABLE_DORMANT, TABLE_OWNER, TABLE_PERSIST = 1, 2, 4
 CHAIN_BASE, CHAIN_HW_OFFLOAD, CHAIN_BINDING = 1, 2, 4

@@ -7,8 +7,11 @@ Integers are big endian on this wire (net/netfilter/nf_tables_api.c dumps with n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HEADER = Struct("=HH").unpack_from
 _U32 = Struct(">I").unpack_from

@@ -6,8 +6,7 @@ object: a table of 20,000 rules holds only a handful of different loads and coun
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Protocol
+import sys
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
@@ -16,16 +15,30 @@ from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import Verdict
 from pktdiag.netfilter.nft.wire import MalformedError, attributes, text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
+
 Outcome = Verdict | Doubt | None
 """None: continue. Verdict: BREAK, a jump or an end. Doubt: continues only if something unknowable holds."""
 
 
-class Expression(Protocol):
-    def evaluate(self, regs: Registers, run: Run) -> Outcome: ...
+if TYPE_CHECKING:
 
-    def acts(self) -> bool:
-        """Whether running it changes where the packet goes or what it looks like, so that an unknown match in front
-        of it has to be decided first."""
+    class Expression(Protocol):
+        def evaluate(self, regs: Registers, run: Run) -> Outcome: ...
+
+        def acts(self) -> bool:
+            """Whether running it changes where the packet goes or what it looks like, so that an unknown match in front
+            of it has to be decided first."""
+
+else:
+    Expression = object
 
 
 MODULES = {
@@ -59,6 +72,13 @@ _CACHE_LIMIT = 50_000
 _decoders: dict[str, Any] = {}
 
 
+def _module(name: str) -> Any:
+    """importlib.import_module() without importing importlib."""
+    path = f"{__name__}.{name}"
+    __import__(path)
+    return sys.modules[path]
+
+
 def decode(raw: bytes) -> Expression:
     """One NFTA_LIST_ELEM payload (NFTA_EXPR_NAME, NFTA_EXPR_DATA). Never raises."""
     known = _cache.get(raw)
@@ -79,7 +99,7 @@ def decode_named(name: str, data: bytes) -> Expression:
         module = MODULES.get(name)
         if module is None:
             return UndecodedExpr(name, "not modelled", data)
-        decoder = _decoders[name] = import_module(f"{__name__}.{module}").decode
+        decoder = _decoders[name] = _module(module).decode
     try:
         expression: Expression = decoder(attributes(data))
     except MalformedError as error:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.netfilter.nft.render.headers import HEADERS, L4, LL, NETWORK, TRANSPORT, Field, Header
 from pktdiag.netfilter.nft.render.tree import Node
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _FAMILY_NETWORK = {2: "ip", 10: "ip6", 3: "arp"}
 MIXED = frozenset((1, 5, 7))

@@ -6,10 +6,12 @@ ones Debian ships; interface indexes are resolved by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pktdiag.model.packet import format_address
 from pktdiag.netfilter.nft.render import symbols
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TYPE_NAMES = {
     1: "verdict", 2: "nf_proto", 3: "bitmask", 4: "integer", 5: "string", 6: "ll_addr", 7: "ipv4_addr", 8: "ipv6_addr",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs import ct as ct_keys
 from pktdiag.netfilter.nft.render.headers import IP_OPTIONS, IPV6_EXTENSIONS, SCTP_CHUNKS, TCP_OPTIONS, Field
 from pktdiag.netfilter.nft.render.tree import Node, leaf, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pktdiag.netfilter.nft.render.native import Reader
 
 META = {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.netfilter.nft.exprs import decode
 from pktdiag.netfilter.nft.render.context import Statement
 from pktdiag.netfilter.nft.render.set_text import set_text
 from pktdiag.netfilter.nft.render.tree import Node, constant, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pktdiag.netfilter.nft.render.native import Reader
 
 

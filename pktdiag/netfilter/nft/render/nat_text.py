@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.netfilter.nft.exprs.nat_range import NETMAP, PERSISTENT, PROTO_RANDOM, RANDOM_FULLY
 from pktdiag.netfilter.nft.render.tree import constant, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pktdiag.netfilter.nft.render.native import Reader
 
 

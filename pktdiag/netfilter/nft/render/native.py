@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs.bitwise import AND, OR, Bitwise, RegisterOp, Shift
@@ -16,6 +14,10 @@ from pktdiag.netfilter.nft.render.context import Protocols, Statement
 from pktdiag.netfilter.nft.render.parts import Part
 from pktdiag.netfilter.nft.render.tree import Node
 from pktdiag.netfilter.nft.rule import Rule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BASE_NAMES = ("ll", "nh", "th", "ih")
 

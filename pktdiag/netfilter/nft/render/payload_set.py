@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.netfilter.nft.render.datatypes import format_value
 from pktdiag.netfilter.nft.render.tree import Node, constant, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pktdiag.netfilter.nft.render.native import Reader
 
 

@@ -4,13 +4,13 @@ payload_match_expand, relational_binop_postprocess, expr_postprocess_range)."""
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from pktdiag.netfilter.nft.render.context import Statement
 from pktdiag.netfilter.nft.render.datatypes import BITMASKS, PREFIXED, STRINGS, format_flags, format_value
 from pktdiag.netfilter.nft.render.headers import HEADERS, LL, Field, Header
 from pktdiag.netfilter.nft.render.tree import Node, constant, number, prefix_length, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pktdiag.netfilter.nft.render.native import Reader
 

@@ -7,8 +7,8 @@ Elements are sorted as nft sorts them (src/mergesort.c); the two ends of an inte
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
 
+from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.render.datatypes import HOST_ORDER, PREFIXED, STRINGS, TYPE_BITS, TYPE_NAMES
 from pktdiag.netfilter.nft.render.tree import Node, constant, number, prefix_length
@@ -26,6 +26,7 @@ from pktdiag.netfilter.nft.sets import (
     SetStore,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pktdiag.netfilter.nft.render.native import Reader
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs.log import LEVEL_NAMES
@@ -11,7 +9,10 @@ from pktdiag.netfilter.nft.exprs.reject import ICMP_CODES, ICMP_UNREACH, ICMPV6_
 from pktdiag.netfilter.nft.render.datatypes import duration
 from pktdiag.netfilter.nft.render.tree import constant, show
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pktdiag.netfilter.nft.render.native import Reader
 
 _UNITS = {1: "second", 60: "minute", 3600: "hour", 86400: "day", 604800: "week"}
@@ -110,8 +111,8 @@ def limit_text(limit: Any) -> str:
             burst, scale = byte_unit(limit.burst)
             text += f" burst {burst} {scale}"
         return text
-    burst = f" burst {limit.burst} packets" if limit.burst not in (0, 5) else ""
-    return f"limit rate {over}{limit.rate}/{unit}{burst}"
+    tail = f" burst {limit.burst} packets" if limit.burst not in (0, 5) else ""
+    return f"limit rate {over}{limit.rate}/{unit}{tail}"
 
 
 def byte_unit(octets: int) -> tuple[int, str]:
@@ -277,7 +278,6 @@ def _xt(reader: Reader, each: Any, at: int) -> None:
 
 def _undecoded(reader: Reader, each: Any, at: int) -> None:
     reader.add(f"[{each.name or 'expression'}: {each.why}]", at)
-
 
 
 _MAKERS: dict[str, Any] = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.netfilter.nft.render.datatypes import BITMASKS, HOST_ORDER, STRINGS, format_flags, format_string, format_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Node:
