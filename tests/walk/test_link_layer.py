@@ -20,7 +20,7 @@ def judged() -> dict[str, list[Any]]:
     from tests.kernel.judge import with_bench
 
     def work(bench: Any) -> dict[str, list[Any]]:
-        return {name: [[r.packet, r.verdict, r.end, [list(m) for m in r.mismatches]] for r in bench.run(copy.deepcopy(host))]
+        return {name: [[r.packet, r.verdict, r.end, [list(m) for m in r.mismatches]] for r in bench.judged(copy.deepcopy(host))[0]]
                 for name, host in SCENARIOS.items()}
 
     return with_bench(work)  # type: ignore[no-any-return]
