@@ -17,12 +17,7 @@ from pktdiag.netfilter.nft.wire import MalformedError, attributes, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    
-TYPE_CHECKING = False
-if TYPE_CHECKING:
     from typing import Any, Protocol
-else:
-    Protocol = object
 
 Outcome = Verdict | Doubt | None
 """None: continue. Verdict: BREAK, a jump or an end. Doubt: continues only if something unknowable holds."""
