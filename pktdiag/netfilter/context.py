@@ -7,13 +7,17 @@ has to be undone.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Link, Socket
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView, NamespaceView
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Unknown(NamedTuple):
@@ -250,6 +254,9 @@ class Services(Protocol):
 
     def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
         """nf_nat_setup_info(): binds the connection. Accept when bound (or already bound)."""
+
+    def reroute(self, ctx: HookContext) -> str | None:
+        """ip_route_me_harder() at LOCAL_OUT after the packet changed: None when there is a way, else why there is none."""
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult: ...
 

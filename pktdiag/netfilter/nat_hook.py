@@ -6,14 +6,13 @@ nf_nat_ipv4_pre_routing, nf_nat_ipv4_local_in).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pktdiag.conntrack import bind, manip
 from pktdiag.conntrack.status import is_reply
-from pktdiag.model.kernel import NF_INET_LOCAL_IN, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING
+from pktdiag.model.kernel import NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING
 from pktdiag.model.packet import Packet, endpoint, format_address
 from pktdiag.netfilter.context import ACCEPT, Conn, CtState, HookContext, HookResult
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pktdiag.netfilter.hook_table import Entry
 
@@ -50,6 +49,12 @@ def run_nat(ctx: HookContext, inside: tuple[Entry, ...]) -> HookResult:
             _tell(ctx, before, skb.packet)
         if ctx.hook == NF_INET_PRE_ROUTING and skb.packet.dst != before.dst:
             skb.route = None
+        elif ctx.hook == NF_INET_LOCAL_OUT and skb.packet.dst != before.dst:
+            # nf_nat_ipv4_local_fn() routes again at once: what finds no way is dropped before the later hooks.
+            lost = ctx.services.reroute(ctx)
+            if lost is not None:
+                return HookResult("drop", "NETFILTER_DROP", None, f"After the destination NAT in OUTPUT there is no way: {lost}", None,
+                                  "no-route")
         elif ctx.hook == NF_INET_LOCAL_IN and (skb.packet.src, skb.packet.sport) != (before.src, before.sport):
             skb.sock = None  # early demux found a socket for the old source
     return ACCEPT

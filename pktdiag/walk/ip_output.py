@@ -87,6 +87,7 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
         if rerouted.kind == "error" or new_out is None:
             walk.drop(ns, "output", out, skb, "NETFILTER_DROP", f"After the change in OUTPUT there is no way: {rerouted.text}.",
                       cause="no-route")
+            discarded(walk, ns, skb)
             return
         if new_out.ifindex != out.ifindex or rerouted.kind != decision.kind:
             what = describe(rerouted.match) if rerouted.match else "on-link"

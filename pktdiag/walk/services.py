@@ -10,7 +10,7 @@ from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView
 from pktdiag.netfilter.context import FibResult, HookContext, HookResult, NatRange, Unknown
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import fib, sockets
+from pktdiag.walk import fib, route, sockets
 from pktdiag.walk.state import Walk
 
 
@@ -104,6 +104,11 @@ class WalkServices:
 
     def nat_setup(self, ctx: HookContext, range_: NatRange, source: bool) -> HookResult:
         return bind.setup(ctx, range_, source)
+
+    def reroute(self, ctx: HookContext) -> str | None:
+        packet = ctx.skb.packet
+        decision = route.output(self.walk, ctx.ns, packet, mark=ctx.skb.mark, any_source=not addr.is_local(ctx.ns, packet.src))
+        return decision.text or decision.error if decision.kind == "error" else None
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:
         """The address comes from the outgoing device, seen from the next hop (IPv4: rt_nexthop()) or the destination."""

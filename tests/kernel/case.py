@@ -64,7 +64,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         try:
                             predicted = trace(LiveHost(), ask)
                         except Exception:
-                            crash = traceback.format_exc()
+                            crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-4:])
                     seconds = time.perf_counter() - started
                     try:
                         truth = observer.run(sender)
