@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from pktdiag.cli.host import LivePlaces, namespace
 from pktdiag.collect.live import LiveHost
 from pktdiag.collect.statfiles import read
 from pktdiag.explain.counters import explain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def run(values: dict[str, Any]) -> int:

@@ -6,9 +6,11 @@ It takes an argv only when there is no doubt how Typer would read it; everything
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.cli.options import COMMANDS, FLAG, INT, TOGGLE, Command, Option, defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def parse(argv: list[str]) -> tuple[Command, dict[str, Any]] | None:

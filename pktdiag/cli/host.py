@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pktdiag.cli.errors import CliError
 from pktdiag.collect.live import LiveHost
 from pktdiag.collect.live_namespace import LiveNamespace
 from pktdiag.render.places import Place, shell_word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TODO = {"unknown-container": "list them with `pktdiag topology`", "unknown-namespace": "list them with `pktdiag topology`",
          "ambiguous-name": "use the id", "no-such-process": "check the process id"}

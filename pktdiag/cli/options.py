@@ -7,9 +7,11 @@ Two parsers are made from this table: ``fastlane`` (a few lines, no imports, for
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT, INT, FLAG, TOGGLE = "text", "int", "flag", "toggle"
 """How an option takes its value: any text; a decimal number; present or not; ``--x/--no-x`` with "not said" between."""

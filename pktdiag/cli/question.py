@@ -6,9 +6,6 @@ with the flag that settles it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pktdiag.cli import endpoint, fields
 from pktdiag.cli.addresses import best_address, owners, source_family
 from pktdiag.cli.arrival import arrival
@@ -20,8 +17,13 @@ from pktdiag.model.question import Question
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 
-Resolve = Callable[[str], NamespaceView]
-"""A selector (container, ``ns:NAME``, ``pid:N``) to its namespace; CliError with near matches otherwise."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Resolve = Callable[[str], NamespaceView]
+    """A selector (container, ``ns:NAME``, ``pid:N``) to its namespace; CliError with near matches otherwise."""
 
 
 class Start(NamedTuple):

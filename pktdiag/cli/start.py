@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from pktdiag.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, CliError
 from pktdiag.cli.options import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 REPORT_TO = "report it with the command line and the output of PKTDIAG_DEBUG=1"
 EXIT_SIGPIPE = 141

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from pktdiag.cli.errors import EXIT_DEPENDS, EXIT_LOST, EXIT_THROUGH
 from pktdiag.cli.host import LivePlaces, selector
 from pktdiag.cli.host import namespace as named
 from pktdiag.collect.live import LiveHost
 from pktdiag.model.trace import DEPENDS, THROUGH_VERDICTS, Trace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def run_trace(values: dict[str, Any]) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
 
 from pktdiag.cli.errors import EXIT_LOST, EXIT_THROUGH
 from pktdiag.cli.fields import duration
@@ -17,6 +15,11 @@ from pktdiag.explain.watch import moved
 from pktdiag.model.counters import BAD
 from pktdiag.model.counters.reading import Reading
 from pktdiag.model.view import Unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 
 def run(values: dict[str, Any]) -> int:

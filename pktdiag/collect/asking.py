@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
-
 from pktdiag.collect.nsenter import Door, FdPool
 from pktdiag.model.host import Gap, Process
 from pktdiag.model.view import Unreadable
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol, TypeVar
+
+    T = TypeVar("T")
+else:
+    Protocol = object
 
 
 class Host(Protocol):
@@ -48,7 +52,8 @@ class Asking:
             remembered = known[key]
             if type(remembered) is Unreadable:
                 raise remembered.with_traceback(None)
-            return cast("T", remembered)
+            answer: T = remembered
+            return answer
         try:
             answer = read()
         except OSError as error:

@@ -7,10 +7,12 @@ come from other programs' files and are kept raw.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pktdiag.collect import cgroups, procfs
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Attachment(NamedTuple):

@@ -7,11 +7,14 @@ a bind mount of DATA-ROOT/containers/ID/hostname.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
 
 from pktdiag.collect import cgroups, mounts, procfs, quickjson
 from pktdiag.collect.containers import Attachment, Facts, PublishedPort, option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 DEFAULT_ROOTS = ("/var/lib/docker", "/var/snap/docker/common/var-lib-docker", "/mnt/docker-data")
 _roots: dict[str, None] = dict.fromkeys(DEFAULT_ROOTS)

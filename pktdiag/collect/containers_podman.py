@@ -7,11 +7,14 @@ parent of its first process, rootless too.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from pktdiag.collect import procfs, quickjson
 from pktdiag.collect.containers import Attachment, Facts, PublishedPort, option
 from pktdiag.collect.containers_containerd import kubernetes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ROOT_STORES = ("/var/lib/containers/storage",)
 CNI_RESULTS = "/var/lib/cni/results"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
 
 from pktdiag.model.kernel import (
     NF_BR_BROUTING,
@@ -27,9 +26,13 @@ from pktdiag.model.kernel import (
     NFPROTO_BRIDGE,
 )
 
-TABLES = ("filter", "nat", "broute")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-Hooks = Callable[[int, int, "str | None"], "Sequence[tuple[int, str, str]] | None"]
+    Hooks = Callable[[int, int, "str | None"], "Sequence[tuple[int, str, str]] | None"]
+
+TABLES = ("filter", "nat", "broute")
 
 # ebtable_filter.c, ebtable_nat.c: priorities NF_BR_PRI_FILTER_BRIDGED -200, FILTER_OTHER 200, NAT_DST_BRIDGED -300,
 # NAT_DST_OTHER 100, NAT_SRC 300; ebtable_broute.c hooks BROUTING (PRE_ROUTING since 5.2) at NF_BR_PRI_FIRST.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from sys import byteorder
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 CLONE_NEWNET = 0x40000000
 

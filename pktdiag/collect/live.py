@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
 
 from pktdiag.collect.live_namespace import LiveNamespace
 from pktdiag.collect.nsenter import OWN_NAMESPACE, Door, FdPool
 from pktdiag.model.host import Gap, Process
 from pktdiag.model.view import Unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class LiveHost:

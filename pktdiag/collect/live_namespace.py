@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pktdiag.collect.asking import Host
 from pktdiag.collect.live_netfilter import NetfilterPart
 from pktdiag.collect.live_rtnetlink import RtnetlinkPart
 from pktdiag.collect.nsenter import Door
 from pktdiag.model.host import Process, Socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class LiveNamespace(RtnetlinkPart, NetfilterPart):

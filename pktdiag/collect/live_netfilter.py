@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
 from pktdiag.collect import nft_raw
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.modules import kernel_has
 from pktdiag.collect.netlink import Netlink
 from pktdiag.model.host import ConntrackEntry, ConntrackTuple
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 _FAMILY = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _XT_TOOL = {2: "iptables", 10: "ip6tables", 3: "arptables", 7: "ebtables"}
 

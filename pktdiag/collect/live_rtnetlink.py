@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.rtnl_address import read_addresses
 from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links
@@ -12,6 +10,10 @@ from pktdiag.collect.rtnl_route import read_routes
 from pktdiag.collect.rtnl_rule import read_rules
 from pktdiag.model.host import BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
 from pktdiag.model.view import NamespaceView
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _FAMILY = {2: "IPv4", 10: "IPv6"}
 

@@ -14,11 +14,14 @@ points to. Until listns(2) (Linux 6.19) the kernel has no list; its links show u
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 
 from pktdiag.collect import containers, mounts, procfs
 from pktdiag.model.host import Gap
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 OWN = "/proc/self/ns/net"
 _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000  # include/uapi/linux/nsfs.h, sched.h

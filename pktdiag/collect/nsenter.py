@@ -8,13 +8,15 @@ current->nsproxy; fs/proc/proc_net.c: get_proc_task_net), so they are read durin
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
 
 from pktdiag.collect.libc import setns
 from pktdiag.collect.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 OWN_NAMESPACE = "/proc/thread-self/ns/net"
 
@@ -38,17 +40,17 @@ class FdPool:
 
     def __init__(self, capacity: int = 192) -> None:
         self._capacity = capacity
-        self._open: OrderedDict[tuple[int, str], Closable] = OrderedDict()
+        self._open: dict[tuple[int, str], Closable] = {}  # in order of use
 
     def get(self, key: tuple[int, str]) -> Closable | None:
-        found = self._open.get(key)
+        found = self._open.pop(key, None)
         if found is not None:
-            self._open.move_to_end(key)
+            self._open[key] = found
         return found
 
     def put(self, key: tuple[int, str], value: Closable) -> None:
         while len(self._open) >= self._capacity:
-            self._open.popitem(last=False)[1].close()
+            self._open.pop(next(iter(self._open))).close()
         self._open[key] = value
 
     def close(self) -> None:
@@ -57,6 +59,36 @@ class FdPool:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+class Visit:
+    """A stay in another namespace. Not being able to come back ends the process: every later answer would be about the
+    wrong host."""
+
+    __slots__ = ("_home", "_target")
+
+    def __init__(self, target: int | None) -> None:
+        self._target, self._home = target, -1
+
+    def __enter__(self) -> None:
+        if self._target is None:
+            return
+        self._home = os.open(OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            setns(self._target)
+        except OSError:
+            os.close(self._home)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._target is None:
+            return
+        try:
+            setns(self._home)
+        except OSError as error:
+            raise SystemExit(f"pktdiag: cannot return to its own network namespace: {error}") from error
+        finally:
+            os.close(self._home)
 
 
 class Door:
@@ -79,26 +111,9 @@ class Door:
             self._pool.put(key, known)
         return known.fd
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """This thread stands in the namespace within the block. Not being able to come back ends the process: every
-        later answer would be about the wrong host."""
-        if self._here:
-            yield
-            return
-        target = self.fd()
-        home = os.open(OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            setns(target)
-            try:
-                yield
-            finally:
-                try:
-                    setns(home)
-                except OSError as error:
-                    raise SystemExit(f"pktdiag: cannot return to its own network namespace: {error}") from error
-        finally:
-            os.close(home)
+    def inside(self) -> Visit:
+        """``with door.inside():`` this thread stands in the namespace within the block."""
+        return Visit(None if self._here else self.fd())
 
     def _netlink(self, name: str, protocol: int) -> Netlink:
         known = self._pool.get((self.inode, name))

@@ -5,10 +5,12 @@ psutil would cost its 20 ms import on the trace path; a trace looks at a handful
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pktdiag.collect import procfs
 from pktdiag.model.host import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def process(pid: int) -> Process | None:

@@ -7,7 +7,10 @@ Every reader returns None (or nothing) for "gone or not permitted"; callers that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROC = "/proc"
 

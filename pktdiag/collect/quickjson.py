@@ -5,7 +5,9 @@ CPython's C scanner does the whole job by itself; ``import json`` costs about 5 
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class _Settings:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes, text, text_attribute, u32
 from pktdiag.model.host import Link, LinkRef
 from pktdiag.model.kernel import IFF_LOOPBACK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RTM_GETLINK = 18
 _IFINFO = Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from struct import Struct
 from sys import byteorder
-from typing import Any
 
 from pktdiag.collect.netlink import attribute_list, be
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NUM, BE, RAW, FLAG = 0, 1, 2, 3
 

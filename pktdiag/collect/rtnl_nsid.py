@@ -7,11 +7,14 @@ id, so candidates are tried in batches until the wanted id comes up. Asking assi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from struct import Struct
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3

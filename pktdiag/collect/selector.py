@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from pktdiag.collect import containers
 from pktdiag.collect.namespaces import (
@@ -17,6 +16,10 @@ from pktdiag.collect.namespaces import (
     open_namespace,
     own_inode,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def resolve(selector: str) -> NamespaceHandle:

@@ -3,7 +3,10 @@ with it, and without any secret, so the choice can be foretold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 _MASK = 0xFFFFFFFF
 _INITVAL = 0xDEADBEEF

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pktdiag.model.counters import BAD, BENIGN, SUSPICIOUS, lookup
 from pktdiag.model.counters.kind import RANK
 from pktdiag.model.counters.reading import CounterLine, Reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NEARLY_FULL = 0.8
 """Share of nf_conntrack_max from which the table is worth a word."""

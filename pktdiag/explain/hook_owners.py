@@ -5,7 +5,10 @@ A guess and told as one. The names are those the programs themselves hard-code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 # program -> prefixes of chain (or table) names
 _PREFIXES: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -20,7 +20,6 @@ loopback-down               127.0.0.1 does not work in this namespace
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
 
 from pktdiag.explain.wiring import STACKED, Node, Wiring, segments
 from pktdiag.model.host import InterfaceAddress, Link
@@ -28,6 +27,10 @@ from pktdiag.model.kernel import AF_INET, AF_INET6, RT_TABLE_MAIN
 from pktdiag.model.packet import format_address
 from pktdiag.model.topology import BROKEN, ODD, Problem
 from pktdiag.model.view import Unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Addresses = dict[str, dict[int, list[InterfaceAddress]]]
 _PORT_STATES = {1: "listening", 2: "learning", 4: "blocking"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pktdiag.explain.counters import flat, line, order
 from pktdiag.model.counters import BENIGN, lookup
 from pktdiag.model.counters.reading import CounterLine, Reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def moved(before: Sequence[Reading], after: Sequence[Reading], everything: bool = False) -> tuple[CounterLine, ...]:

@@ -7,11 +7,13 @@ answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pktdiag.model.host import Gap, Link
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Node = tuple[str, int]
 PAIRS = ("veth", "netkit", "vxcan")

@@ -6,10 +6,12 @@ is never the same as zero.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.kernel import IFF_LOOPBACK, IFF_LOWER_UP, IFF_NOARP, IFF_UP
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class LinkRef(NamedTuple):

@@ -5,10 +5,12 @@ The JSON contract (``pktdiag.trace/1``) is made from these by ``render.trace_jso
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Verdicts: a closed set. LOST_VERDICTS are those for which the packet did not get through.
 DELIVERED, LEFT_HOST, DROPPED, REJECTED, DEPENDS = "delivered", "left-host", "dropped", "rejected", "depends"

@@ -9,9 +9,6 @@ condition, never into "no match". A namespace that vanished raises Unreadable to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
-
 from pktdiag.model.host import (
     BridgeVlan,
     ConntrackEntry,
@@ -26,6 +23,13 @@ from pktdiag.model.host import (
     RouteRule,
     Socket,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Protocol
+else:
+    Protocol = object  # start-up: see model.record
 
 
 class Unreadable(Exception):

@@ -7,10 +7,6 @@ priority), net/netfilter/nf_nat_core.c (nf_nat_register_fn: nat chains hang insi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
-
 from pktdiag.conntrack import track
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
@@ -33,10 +29,16 @@ from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.nat_hook import run_nat
 from pktdiag.netfilter.own_hooks import bridged, defragment, ingress_as_inet, unknown_function
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from functools import partial
+
     from pktdiag.netfilter.nft.tables import BaseChain
 
-Runner = Callable[[HookContext], HookResult]
+    Runner = Callable[[HookContext], HookResult]
+else:
+    from _functools import partial
 
 
 class Entry(NamedTuple):

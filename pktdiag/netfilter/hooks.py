@@ -5,11 +5,13 @@ Source: net/netfilter/core.c (nf_hook_slow), net/netfilter/nf_queue.c (nf_reinje
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from pktdiag.netfilter import hook_table
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 from pktdiag.netfilter.hook_table import Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Entry", "run", "run_entries"]
 

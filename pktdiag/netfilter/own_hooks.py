@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from pktdiag.model.kernel import NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pktdiag.netfilter.nft.tables import BaseChain
 
 

@@ -6,13 +6,15 @@ order changes nothing, which a dry run on copies of the packet finds out. Only w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter import hook_table
 from pktdiag.netfilter.context import Conn, HookContext, HookResult, Skb, Unknown
 from pktdiag.netfilter.hook_table import Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 class _Undecided(Exception):  # noqa: N818 - control flow, not an error

@@ -13,7 +13,6 @@ at raw bytes, since decoding 20,000 rules for one bit would cost more than the r
 from __future__ import annotations
 
 from _weakref import ref as weak_reference
-from collections.abc import Iterator, Sequence
 
 from pktdiag.model.kernel import (
     AF_INET,
@@ -28,6 +27,10 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _NFT_USERS = (b"ct", b"nat", b"masq", b"redir", b"synproxy", b"connlimit", b"flow_offload")
 _XT_USERS = (b"conntrack", b"state", b"connmark", b"connbytes", b"connlabel", b"connlimit", b"helper", b"cluster", b"DNAT",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from pktdiag.model.counters.reading import CounterLine
 from pktdiag.render.places import Places, place_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 
 def document(schema: str, lines: Sequence[CounterLine], places: Places, **more: Any) -> dict[str, Any]:

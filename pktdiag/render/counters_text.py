@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pktdiag.model.counters import BAD, BENIGN, SUSPICIOUS
 from pktdiag.model.counters.reading import CounterLine
 from pktdiag.render.look import Look
 from pktdiag.render.places import Places, place_of
 from pktdiag.render.safe import text as safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _STYLES = {BAD: "red", SUSPICIOUS: "yellow", BENIGN: "dim"}
 _TITLES = {BAD: "Bad", SUSPICIOUS: "Suspicious", BENIGN: "Harmless"}

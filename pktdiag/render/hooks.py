@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.explain.hooks import Hook, HookEntry, HooksReport
 from pktdiag.render import json_text, safe
 from pktdiag.render.look import Look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TITLES = {"netdev": "device", "bridge": "bridge", "arp": "ARP", "ip": "IPv4", "ip6": "IPv6"}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from _json import encode_basestring_ascii
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def dumps(value: Any, indent: int = 2) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
 
 
 class Place(NamedTuple):
@@ -17,7 +20,7 @@ class Place(NamedTuple):
     the current one. Ready for a shell."""
 
 
-Places = Mapping[str, Place]
+Places: TypeAlias = "Mapping[str, Place]"
 
 
 def place_of(places: Places, netns: str) -> Place:

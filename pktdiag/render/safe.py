@@ -9,7 +9,10 @@ Visible instead of active: ESC becomes ``\\x1b``, a right-to-left override ``\\u
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # Printable by category, yet drawn as nothing: Hangul fillers, Braille blank, Khmer inherent vowels, Mongolian selectors.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u17b4\u17b5\u180b\u180c\u180d\u180f\u034f")

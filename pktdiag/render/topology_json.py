@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.topology import End, Topology, TopologyLink, TopologyNamespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def document(topology: Topology) -> dict[str, Any]:

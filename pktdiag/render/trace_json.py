@@ -6,14 +6,16 @@ name for it. ``proto`` is the name ("udp"), or the number as text for a protocol
 
 from __future__ import annotations
 
-from typing import Any
-
 from pktdiag.model.kernel import IPPROTO_TCP, PROTO_NAMES
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.question import Question
 from pktdiag.model.trace import Drop, Leg, Outcome, Receiver, RuleRef, Sighting, Step, Trace
 from pktdiag.render.places import Places
 from pktdiag.render.sightings import tcpdump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SCHEMA = "pktdiag.trace/1"
 

@@ -7,9 +7,11 @@ so a condition that changes nothing does not make the verdict ``depends``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pktdiag.model.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_REPLAYS = 128
 """Seven independent conditions. Beyond that the answer says that it is incomplete."""

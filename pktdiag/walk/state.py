@@ -6,10 +6,6 @@ for one replay only and stage code may change it freely.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Any
-
 from pktdiag.model.host import Link, Socket
 from pktdiag.model.packet import Packet
 from pktdiag.model.question import Question
@@ -30,6 +26,14 @@ from pktdiag.model.trace import (
 )
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb, Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+    from typing import Any
+else:
+    from _collections import deque
 
 MAX_EVENTS = 2000
 """Frames handled in one replay before the walk calls it a loop (a bridge loop without STP floods for ever)."""

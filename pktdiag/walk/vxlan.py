@@ -6,11 +6,10 @@ net/ipv4/ip_tunnel_core.c (iptunnel_xmit, __iptunnel_pull_header).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pktdiag.model.host import FdbEntry, Link
 from pktdiag.model.kernel import AF_INET, IPPROTO_UDP, NUD_NOARP, NUD_PERMANENT
 from pktdiag.model.packet import Packet, format_address
+from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses, device, ethernet, xmit

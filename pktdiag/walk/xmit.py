@@ -7,8 +7,6 @@ net/core/skbuff.c (skb_scrub_packet), net/core/dev.c (__dev_forward_skb2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import ETH_P_8021Q, PACKET_HOST
 from pktdiag.model.view import NamespaceView
@@ -16,7 +14,11 @@ from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.walk import device, ethernet
 from pktdiag.walk.state import Walk
 
-Driver = Callable[[Walk, NamespaceView, Link, Skb], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Driver = Callable[[Walk, NamespaceView, Link, Skb], None]
 
 NSID_UNASSIGNED = 0xFFFFFFFF
 

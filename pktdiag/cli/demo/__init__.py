@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any
 
 from pktdiag.cli.demo import isolate
 from pktdiag.cli.demo.lab import GREETING, HOST, OUTSIDE, PORT, WEB, Lab
 from pktdiag.render.look import Look, for_stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PACKET = (OUTSIDE, f"{HOST}:{PORT}/udp")
 

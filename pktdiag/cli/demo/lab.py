@@ -10,10 +10,13 @@ from __future__ import annotations
 import _socket
 import os
 import signal
-from collections.abc import Callable
-from typing import NoReturn
 
 from pktdiag.cli.demo import isolate, rtnl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 OUTSIDE, HOST, BRIDGE, WEB, PORT = "198.51.100.2", "198.51.100.1", "172.30.0.1", "172.30.0.2", 8000
 GREETING = b"hello from web"

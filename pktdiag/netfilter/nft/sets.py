@@ -9,7 +9,7 @@ A lookup that finds nothing falls back to the catch-all element (nft_set_catchal
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from _bisect import bisect_right  # the C half
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.xt.wire import Wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _U32 = 0xFFFFFFFF
 LD, LDX, ST, STX, ALU, JMP, RET, MISC = range(8)
