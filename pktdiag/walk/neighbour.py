@@ -9,8 +9,6 @@ Sources: net/core/neighbour.c (neigh_resolve_output, __neigh_event_send, neigh_i
 
 from __future__ import annotations
 
-from collections import deque
-
 from pktdiag.model.host import Gap, Link, Neighbour
 from pktdiag.model.kernel import (
     AF_INET,
@@ -32,6 +30,12 @@ from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.walk import addresses, device, ethernet
 from pktdiag.walk.state import Walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+else:
+    from _collections import deque
 
 
 def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
