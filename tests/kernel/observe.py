@@ -111,7 +111,7 @@ class Observer:
                 self._collect(sender.tag, captured, receivers, [answer])
                 continue
             now = time.monotonic()
-            if not self._pending(captured, events, sender.error):
+            if not self._pending(captured, events, sender.error, bool(receivers)):
                 break
             deadline = deadline or now + PENDING
             if now > deadline:
@@ -181,10 +181,13 @@ class Observer:
                         pass
 
     @staticmethod
-    def _pending(captured: list[Seen], events: list[Event], error: str) -> bool:
+    def _pending(captured: list[Seen], events: list[Event], error: str, received: bool) -> bool:
         """Whether some neighbour question has neither been answered nor given up."""
-        if not captured and not error and not any(e.name == "kfree_skb" for e in events):
-            # Nothing at all: the packet may wait for a question that could not even be sent (ndisc_send_ns without a link-local address).
+        moved = [s for s in captured if s.kind in ("request", "answer")]
+        if not error and not received and not any(e.name == "kfree_skb" and e.location != "ip6_mc_input" for e in events) and (
+                not captured or (moved and moved[-1].kind == "request" and moved[-1].direction == "in")):
+            # Neither sent on nor dropped: it may wait for a question that could not even be sent (ndisc_send_ns without a
+            # link-local address).
             return True
         asked = {s.dst for s in captured if s.kind == "arp" and s.what == "ask"}
         asked |= {s.dst for s in captured if s.kind == "nd" and s.what == "135/0"}
