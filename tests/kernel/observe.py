@@ -184,7 +184,8 @@ class Observer:
     def _pending(captured: list[Seen], events: list[Event], error: str, received: bool) -> bool:
         """Whether some neighbour question has neither been answered nor given up."""
         moved = [s for s in captured if s.kind in ("request", "answer")]
-        if not error and not received and not any(e.name == "kfree_skb" and e.location != "ip6_mc_input" for e in events) and (
+        ends = [e for e in events if e.name == "kfree_skb" and not e.location.startswith((*NOT_OURS, "ip6_mc_input"))]
+        if not error and not received and not ends and (
                 not captured or (moved and moved[-1].kind == "request" and moved[-1].direction == "in")):
             # Neither sent on nor dropped: it may wait for a question that could not even be sent (ndisc_send_ns without a
             # link-local address).
