@@ -26,7 +26,8 @@ class _DryServices:
 
     def __init__(self, real: Any) -> None:
         self._real = real
-        self.conns = dict(real.conns)
+        copies: dict[int, Conn] = {}
+        self.conns = {key: _copied(value, copies) if isinstance(value, Conn) else value for key, value in real.conns.items()}
         self.hits: list[RuleRef] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -114,6 +115,13 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
 
 def _status(ctx: HookContext) -> int:
     return ctx.skb.ct.status if ctx.skb.ct is not None else 0
+
+
+def _copied(conn: Conn, copies: dict[int, Conn]) -> Conn:
+    """One copy for both directions' keys: a dry run moves the state of connections, too."""
+    if id(conn) not in copies:
+        copies[id(conn)] = _copy_conn(conn)
+    return copies[id(conn)]
 
 
 def _copy_conn(conn: Conn) -> Conn:

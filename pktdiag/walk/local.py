@@ -130,7 +130,8 @@ def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:
 
 def reply_packet(packet: Packet) -> Packet:
     """The same packet turned round, as its receiver would answer it."""
-    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, ttl=64, tos=0)
+    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, ttl=64, tos=0,
+                           df=True, fragment_offset=0, more_fragments=False)
 
 
 def _udp_multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, base: str) -> None:

@@ -34,10 +34,10 @@ class BuildError(Exception):
 
 
 class Listener:
-    """One listening socket of the lab; ``mark`` is the TTL its answers carry, which tells TCP listeners apart."""
+    """One listening socket of the lab; ``mss`` is the segment size its SYN-ACKs announce, which tells TCP listeners apart."""
 
-    def __init__(self, ns: Netns, item: Item, sock: socket.socket, ttl: int) -> None:
-        self.ns, self.item, self.sock, self.ttl = ns, item, sock, ttl
+    def __init__(self, ns: Netns, item: Item, sock: socket.socket, mss: int) -> None:
+        self.ns, self.item, self.sock, self.mss = ns, item, sock, mss
 
 
 class Built:
@@ -141,18 +141,15 @@ class Built:
                 sock.setsockopt(socket.SOL_IP, 19, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_TIMESTAMPNS if hasattr(socket, "SO_TIMESTAMPNS") else 35, 1)
             sock.bind((item["addr"], item["port"]))
-            ttl = 200 + len(self.listeners)
+            mss = 1000 + len(self.listeners)
             if kind == socket.SOCK_STREAM:
-                if family == socket.AF_INET:
-                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
-                else:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
                 sock.listen(16)
         except OSError as error:
             sock.close()
             self.failed.append(f"listen {item}: {error}")
             return
-        self.listeners.append(Listener(ns, item, sock, ttl))
+        self.listeners.append(Listener(ns, item, sock, mss))
 
     def sync_links(self) -> None:
         """Makes carrier changes take effect now: operstate and the LINKDOWN marks of routes follow in a work queue up to a

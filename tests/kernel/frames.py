@@ -48,6 +48,7 @@ class Seen(NamedTuple):
     smac: str = ""
     dmac: str = ""
     mtu: int = 0
+    """Of "fragmentation needed": the MTU told; of a SYN-ACK: the segment size it announces."""
 
 
 class Parsed(NamedTuple):
@@ -123,6 +124,17 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
     return ("answer" if b"R" + tag.token in body else "other"), ""
 
 
+def announced_mss(segment: bytes) -> int:
+    """The MSS option of a TCP header; 0 without one."""
+    options = segment[20:(segment[12] >> 4) * 4]
+    at = 0
+    while at + 1 < len(options) and options[at]:
+        if options[at] == 2:
+            return int(struct.unpack_from(">H", options, at + 2)[0])
+        at += 1 if options[at] == 1 else max(options[at + 1], 2)
+    return 0
+
+
 def _is_request(packet: Parsed, tag: Tag) -> bool:
     body = packet.body
     if packet.proto == 6:
@@ -160,5 +172,7 @@ def seen(frame: bytes, when: int, netns: str, address: tuple[object, ...], tag: 
         return Seen(when, netns, device, direction, "none", "", "", 0, 0, 0, 0, len(frame), "", 0, smac, dmac)
     kind, what = classify(packet, tag)
     mtu = struct.unpack_from(">H", packet.body, 6)[0] if kind == "answer" and what == "3/4" else 0
+    if kind == "answer" and packet.proto == 6 and packet.body[13] & 0x12 == 0x12:
+        mtu = announced_mss(packet.body)
     return Seen(when, netns, device, direction, kind, packet.src, packet.dst, packet.sport, packet.dport, packet.proto,
                 packet.ttl, packet.length, what, packet.frag, smac, dmac, mtu)

@@ -133,11 +133,10 @@ class Observer:
             snmp, hit = before[name]
             counters[name] = {key: value - snmp.get(key, 0) for key, value in reader.snmp().items() if value != snmp.get(key, 0)}
             rules.update({key: value - hit.get(key, 0) for key, value in reader.rules().items() if value != hit.get(key, 0)})
-        by_ttl = {listener.ttl: listener for listener in self.built.listeners}
-        for sight in captured:
-            if sight.kind == "answer" and sight.proto == 6 and int(sight.what or "0", 16) & 0x12 == 0x12 and sight.direction == "out" and sight.ttl in by_ttl:
-                receivers.append(by_ttl[sight.ttl])
-                break
+        by_mss = {listener.mss: listener for listener in self.built.listeners}
+        accepted = next((s for s in captured if s.kind == "answer" and s.direction == "out" and s.mtu in by_mss and s.proto == 6), None)
+        if accepted is not None:
+            receivers.append(by_mss[accepted.mtu])
         drops = self._drops(events, everything)
         kinds: dict[str, list[Seen]] = {"request": [], "answer": [], "arp": [], "nd": [], "other": [], "none": []}
         for sight in captured:
