@@ -10,7 +10,7 @@ from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.xt.base import UnknownRevisionError, be16, inet, mask_length
-from pktdiag.netfilter.xt.jhash import jhash_words, native_words, reciprocal_scale
+from pktdiag.netfilter.xt.jhash import jhash_words, reciprocal_scale
 
 (SADDR_MASK, DADDR_MASK, SPI, SPI_MASK, SPORT, DPORT, SPORT_MASK, DPORT_MASK, PROTO_MASK, RND, MODULUS, OFFSET, CT, METHOD_L3,
  METHOD_L3_4) = (1 << bit for bit in range(15))
@@ -43,45 +43,38 @@ def _masked(address: bytes, mask: bytes) -> bytes:
 
 
 def hmark(info: Hmark, ctx: HookContext) -> int | None:
-    """None: the packet keeps its mark (no connection where one is asked for, or an unmodulated ICMP)."""
+    """None: the packet keeps its mark (no connection where one is asked for). An ICMP error counts as what it quotes."""
     packet, ct = ctx.skb.packet, ctx.skb.ct
-    src, dst, sport, dport, proto = packet.src, packet.dst, packet.sport, packet.dport, packet.proto
     if info.flags & CT:
         if ct is None:
             return None
-        src, dst, sport, dport, proto = ct.orig.src, ct.reply.src, ct.orig.sport, ct.reply.sport, ct.orig.proto
-    elif packet.inner is not None:
-        inner = packet.inner
-        src, dst, sport, dport, proto = inner.src, inner.dst, inner.sport, inner.dport, inner.proto
-    src, dst = _masked(src, info.src_mask), _masked(dst, info.dst_mask)
-    left, right = (_word(src), _word(dst))
-    proto &= info.proto_mask
+        src, dst, proto = ct.orig.src, ct.reply.src, ct.orig.proto
+        sport, dport = ct.orig.sport, ct.reply.sport
+        has_ports = proto != IPPROTO_ICMP
+    else:
+        inner = packet.inner if packet.inner is not None else packet
+        src, dst, proto, sport, dport = inner.src, inner.dst, inner.proto, inner.sport, inner.dport
+        has_ports = inner.has_ports and not inner.fragment_offset and not inner.more_fragments
+    left, right = sorted((_folded(src, info.src_mask), _folded(dst, info.dst_mask)))
     ports = 0
-    if not info.flags & METHOD_L3 and proto != IPPROTO_ICMP and not packet.fragment_offset:
-        first = sport & info.port_mask[0] | info.port_set[0]
-        second = dport & info.port_mask[1] | info.port_set[1]
-        ports = _ports(first, second)
-    left, right = max(left, right), min(left, right)
-    value = jhash_words((left, right, ports), info.rnd) ^ proto
+    if info.flags & METHOD_L3:
+        proto = 0
+    elif has_ports:
+        first, second = sport & info.port_mask[0] | info.port_set[0], dport & info.port_mask[1] | info.port_set[1]
+        ports = max(first, second) << 16 | min(first, second)
+    value = jhash_words((left, right, ports), info.rnd) ^ proto & info.proto_mask
     return reciprocal_scale(value, info.modulus) + info.offset & 0xFFFFFFFF
 
 
-def _word(address: bytes) -> int:
-    """IPv6 addresses are folded to one word (hmark_addr6_mask)."""
+def _folded(address: bytes, mask: bytes) -> int:
+    """hmark_addr_mask: the masked address, IPv6 folded to one word, in host order."""
     value = 0
-    for word in native_words(address):
-        value ^= word
+    for at in range(0, len(address), 4):
+        value ^= int.from_bytes(address[at:at + 4], "big") & int.from_bytes(mask[at:at + 4], "big")
     return value
 
 
-def _ports(first: int, second: int) -> int:
-    """union hmark_ports after hmark_hash sorted and swapped the halves, as one native word."""
-    low, high = (first, second) if first >= second else (second, first)
-    return int.from_bytes(low.to_bytes(2, "little") + high.to_bytes(2, "little"), "little")
-
-
 def evaluate(info: Hmark, ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
-    """The hash is a faithful copy in structure only; a mark it sets is the packet's real one as far as the kernel agrees."""
     value = hmark(info, ctx)
     if value is not None:
         ctx.skb.mark = value
