@@ -25,6 +25,8 @@ TOOLS = {AF_INET: "iptables-legacy", AF_INET6: "ip6tables-legacy", NFPROTO_ARP: 
 
 _tables: dict[tuple[str, int, str], tuple[bytes, bytes, Table]] = {}
 _TABLE_LIMIT = 64
+_VISITS = 2_000_000
+"""Entries looked at in one run before the table counts as broken; the kernel accepts no loops, a snapshot might hold one."""
 
 
 def load_table(ns: NamespaceView, family: int, name: str) -> Table:
@@ -100,7 +102,7 @@ class _Run:
         place = Place(table.hook_entry[ctx.hook], base, table.hook_entry[ctx.hook], 1)
         stack: list[Place] = []
         ctx.skb.extra.pop(HOTDROP, None)
-        while True:
+        for _ in range(_VISITS):
             rule = table.rule(place.offset)
             if place.offset == policy.offset:
                 place = policy
@@ -139,6 +141,7 @@ class _Run:
                 if not rule.goto:
                     stack.append(after)
                 place = Place(verdict, table.chain_starting_at(verdict), verdict, 1)
+        raise MalformedTableError("its chains form a loop")
 
     def _standard(self, verdict: int, place: Place, ref: RuleRef) -> HookResult:
         where = f"{place.chain} (table {self.table.name})"

@@ -7,7 +7,7 @@ from struct import unpack_from
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
-from pktdiag.netfilter.xt.wire import wire_of
+from pktdiag.netfilter.xt.wire import Wire, wire_of
 
 INVERT, ICASE = 1, 2
 
@@ -39,12 +39,26 @@ def evaluate(info: String, ctx: HookContext) -> Tri:
     span = min(info.stop, packet.length) - info.start
     if span < 0 or packet.length - info.start < len(info.pattern):
         return info.invert
-    if all(byte == 0xFF for byte in wire.known) and len(wire.data) >= packet.length:
-        data, pattern = (wire.data.lower(), info.pattern.lower()) if info.icase else (wire.data, info.pattern)
-        found = data.find(pattern, info.start, info.stop + len(pattern))
-        return (found >= 0) != info.invert
+    found = _found(info, wire)
+    if found is not None:
+        return found != info.invert
     shown = info.pattern.decode("utf-8", "surrogateescape")
     return Unknown(f"the packet {'does not contain' if info.invert else 'contains'} the string {shown!r}")
+
+
+def _found(info: String, wire: Wire) -> bool | None:
+    """None: bytes that cannot be known may hold it."""
+    data, known, pattern = wire.data, wire.known, info.pattern
+    if info.icase:
+        data, pattern = data.lower(), pattern.lower()
+    unsure = len(data) < wire.length
+    for at in range(info.start, min(info.stop, len(data) - len(pattern)) + 1):
+        pairs = zip(data[at:at + len(pattern)], known[at:at + len(pattern)], pattern)
+        if all(not (byte ^ wanted) & sure for byte, sure, wanted in pairs):
+            if known[at:at + len(pattern)] == b"\xff" * len(pattern):
+                return True
+            unsure = True
+    return None if unsure else False
 
 
 def render(info: String, family: int) -> str:
