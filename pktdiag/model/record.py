@@ -2,7 +2,7 @@
 
 ``typing`` and ``collections`` cost 8 ms to import and every ``NamedTuple`` class another 0.15 ms, because its ``__new__`` is
 compiled on the spot. A ``trace`` process defines a hundred of them and makes instances of forty. Here the constructor is
-compiled when the first instance is made.
+compiled only for classes that make many instances.
 """
 
 from __future__ import annotations
@@ -39,17 +39,36 @@ else:
         made.__defaults__ = tuple(cls._field_defaults.values())
         return made
 
+    _WORTH_COMPILING = 20
+
+    def _complete(cls, values, named):
+        """All values in field order; TypeError as the compiled constructor raises it."""
+        rest = cls._fields[len(values):]
+        if len(values) > len(cls._fields) or named.keys() - set(rest):
+            return _constructor(cls)(cls, *values, **named)
+        try:
+            return (*values, *[named[field] if field in named else cls._field_defaults[field] for field in rest])
+        except KeyError:
+            return _constructor(cls)(cls, *values, **named)
+
     class NamedTuple(metaclass=_RecordType):
         """A tuple with named fields, given as annotations."""
 
         __slots__ = ()
         _fields = ()
         _field_defaults = {}
+        _made = 0
 
         def __new__(cls, *values, **named):
-            made = _constructor(cls)
-            cls.__new__ = staticmethod(made)
-            return made(cls, *values, **named)
+            # Compiling costs as much as a hundred of these slow instances, and most classes make a handful in a run.
+            cls._made += 1
+            if cls._made > _WORTH_COMPILING:
+                compiled = _constructor(cls)
+                cls.__new__ = staticmethod(compiled)
+                return compiled(cls, *values, **named)
+            if len(values) != len(cls._fields) or named:
+                values = _complete(cls, values, named)
+            return tuple.__new__(cls, values)
 
         @classmethod
         def _make(cls, values):
