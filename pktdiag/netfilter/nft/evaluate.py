@@ -15,6 +15,9 @@ from pktdiag.netfilter.nft.tables import BaseChain
 from pktdiag.netfilter.nft.verdict import Verdict
 
 JUMP_STACK_SIZE = 16
+EFFECT_UNKNOWN = frozenset(("UndecodedExpr", "Target"))
+"""What these would do is not known either: there is no going on without deciding."""
+
 NEAR_MISSES = 12
 """Rules noted per chain although they do not match, because part of them does."""
 
@@ -93,7 +96,7 @@ class _Walk:
                 continue
             if isinstance(outcome, Doubt):
                 pending.append(outcome)
-                if expression.acts():
+                if expression.__class__.__name__ in EFFECT_UNKNOWN:
                     if not self.decided(rule, pending):
                         return None
                     pending = []

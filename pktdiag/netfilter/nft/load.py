@@ -9,13 +9,18 @@ from pktdiag.netfilter.nft.sets import SetStore
 from pktdiag.netfilter.nft.tables import BaseChain, Table, decode_chain, decode_table, is_base
 from pktdiag.netfilter.nft.wire import MalformedError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Ruleset:
     """What was decoded of one namespace at one generation."""
 
-    def __init__(self, ns: NamespaceView, generation: int | None) -> None:
+    def __init__(self, ns: NamespaceView, generation: int | None, payloads: Sequence[bytes]) -> None:
         self.ns = ns
         self.generation = generation
+        self.payloads = payloads
         self._tables: list[Table] | None = None
         self._base: dict[int, list[BaseChain]] = {}
         self._rules: dict[tuple[int, str, str], list[Rule]] = {}
@@ -25,7 +30,7 @@ class Ruleset:
         """Of every family. Raises Unreadable."""
         if self._tables is None:
             self._tables = []
-            for payload in self.ns.nft_tables():
+            for payload in self.payloads:
                 try:
                     self._tables.append(decode_table(payload))
                 except MalformedError:
@@ -65,12 +70,17 @@ class Ruleset:
 
 
 def ruleset(ns: NamespaceView) -> Ruleset:
-    """The decoded ruleset of a view, kept on the view itself and thrown away when the kernel's generation moved."""
+    """The decoded ruleset of a view, kept on the view itself.
+
+    Thrown away when the kernel's generation moved, or when the view read its tables anew (its own ``refresh``): counters
+    and sets change without a new generation.
+    """
     generation = ns.nft_generation()
+    payloads: Sequence[bytes] = () if generation is None else ns.nft_tables()
     known = getattr(ns, "_nft_ruleset", None)
-    if isinstance(known, Ruleset) and known.ns is ns and known.generation == generation:
+    if isinstance(known, Ruleset) and known.ns is ns and known.generation == generation and known.payloads is payloads:
         return known
-    made = Ruleset(ns, generation)
+    made = Ruleset(ns, generation, payloads)
     try:  # noqa: SIM105  # contextlib costs start-up time
         ns._nft_ruleset = made  # type: ignore[attr-defined]
     except AttributeError:  # a view with __slots__ decodes anew each time

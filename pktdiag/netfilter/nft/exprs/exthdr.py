@@ -32,8 +32,8 @@ class ExthdrGet(NamedTuple):
             # the packets asked about carry no IPv4 options
             return self._absent(regs) if len(run.skb.packet.dst) == 4 and run.is_ip else BREAK
         wanted = IPPROTO_SCTP if self.op == SCTP else IPPROTO_DCCP
-        if run.skb.packet.proto != wanted:
-            return BREAK
+        if not run.has_l4 or run.skb.packet.proto != wanted:
+            return self._absent(regs)
         name = "the SCTP chunks" if self.op == SCTP else "the DCCP options"
         regs.store_unknown(self.dreg, 1 if self.flags & F_PRESENT else max(self.length, 1), Var(name, ("exthdr", self)))
         return None
@@ -46,10 +46,10 @@ class ExthdrGet(NamedTuple):
         return BREAK
 
     def _tcp(self, regs: Registers, run: Run) -> Outcome:
-        """nft_exthdr_tcp_eval."""
+        """nft_exthdr_tcp_eval: to a packet that is no TCP at all, every option is missing (nft_tcp_header_pointer)."""
         packet = run.skb.packet
         if packet.proto != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
-            return BREAK
+            return self._absent(regs)
         if "tcp_options" in packet.unknown:
             length = 1 if self.flags & F_PRESENT else self.length
             regs.store_unknown(self.dreg, length, Var("the TCP options", ("tcpopt", self.type, self.offset)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookResult, Unknown
+from pktdiag.netfilter.context import HookResult
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.registers import Doubt, Registers
+from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import BREAK, NF_STOLEN, Verdict
 from pktdiag.netfilter.nft.wire import u8, u16, u32
@@ -24,7 +24,8 @@ class Synproxy(NamedTuple):
         if packet.tcp_flags & TCP_SYN:
             return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, "SYNPROXY answers the SYN itself", "tcp syn-ack", "synproxy"))
         if packet.tcp_flags & TCP_ACK and not packet.tcp_flags & (TCP_FIN | TCP_RST):
-            return Doubt(Unknown("the ACK does not carry a valid SYN cookie, so that SYNPROXY drops it"), ("synproxy", run.ns.id))
+            # a valid cookie opens the connection to the server (NF_STOLEN), any other ACK is dropped (NF_DROP)
+            return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, "SYNPROXY keeps the ACK and checks its cookie", None, "synproxy"))
         return None
 
     def acts(self) -> bool:

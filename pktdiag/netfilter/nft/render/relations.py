@@ -74,6 +74,11 @@ def _plain(reader: Reader, left: Node, op: str, data: bytes, at: int) -> None:
         right = constant(left.dtype, data, left.host, left.bits)
         _relation(reader, left, op, right, at, None)
         return
+    if left.dtype in PREFIXED and not left.host and len(data) < left.size:
+        # a prefix on a byte boundary is compared byte by byte, without a mask
+        text = format_value(left.dtype, number(data.ljust(left.size, b"\0"), False), left.bits)
+        _relation(reader, left, op, f"{text}/{len(data) * 8}", at, None)
+        return
     value = number(data, left.host)
     right = constant(left.dtype, data, left.host, left.bits, reader.resolver)
     statement = _relation(reader, left, op, right, at, value)
