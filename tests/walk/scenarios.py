@@ -191,9 +191,6 @@ SCENARIOS: dict[str, Host] = {
     "IPv6 on one cable": host(
         *CABLE, "a: addr add 2001:db8::1/64 dev e0 nodad", "b: addr add 2001:db8::2/64 dev e0 nodad", "b: listen udp :: 53",
         packets=[udp("a", "2001:db8::2"), ping("a", "2001:db8::2"), udp("a", "2001:db8::9")]),
-    "IPv6 without a link-local address, the source on another device": host(
-        *CABLE, "a: addr add 2001:db8::1/64 dev e0 nodad", "b: addr add 2001:db8::2/64 dev e0 nodad", "a: addr add 2001:db8:5::1/128 dev lo",
-        "b: route add 2001:db8:5::1/128 via 2001:db8::1", "b: listen udp :: 53", packets=[udp("a", "2001:db8::2", src="2001:db8:5::1")]),
     "IPv6 over a bridge": host(
         *BRIDGED, "h: addr add 2001:db8::1/64 dev br0 nodad", "a: addr add 2001:db8::a/64 dev e0 nodad", "b: addr add 2001:db8::b/64 dev e0 nodad",
         "b: listen udp :: 53", packets=[udp("a", "2001:db8::b"), ping("a", "2001:db8::1")]),
