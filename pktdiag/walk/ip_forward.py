@@ -69,9 +69,9 @@ def forward_mtu(ns: NamespaceView, decision: RouteResult, out: Link) -> int:
 def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
     packet = skb.packet
     if not route.forwards6(ns, dev):
-        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED",
+        walk.drop(ns, "forward", dev, skb, "IP_INADDRERRORS",
                   "The destination is not an address of this namespace, and it does not forward IPv6 (net.ipv6.conf.all.forwarding=0).",
-                  cause="not-forwarding")
+                  counters=("Ip6InAddrErrors",), cause="not-forwarding")
         return False
     if skb.pkt_type != PACKET_HOST:
         walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
