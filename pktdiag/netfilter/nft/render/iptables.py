@@ -9,17 +9,18 @@ from __future__ import annotations
 import sys
 
 from pktdiag.model.kernel import NFPROTO_IPV4
+from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs import cmp as compare
 from pktdiag.netfilter.nft.exprs.bitwise import Bitwise
 from pktdiag.netfilter.nft.exprs.cmp import Cmp
 from pktdiag.netfilter.nft.exprs.counter import Counter
-from pktdiag.netfilter.nft.exprs.immediate import ImmediateVerdict
+from pktdiag.netfilter.nft.exprs.immediate import ImmediateData, ImmediateVerdict
 from pktdiag.netfilter.nft.exprs.limit import Limit
 from pktdiag.netfilter.nft.exprs.log import Log
 from pktdiag.netfilter.nft.exprs.match import Match
-from pktdiag.netfilter.nft.exprs.meta import IIFNAME, L4PROTO, MARK, OIFNAME, MetaGet
+from pktdiag.netfilter.nft.exprs.meta import IIFNAME, L4PROTO, MARK, NFTRACE, OIFNAME, MetaGet, MetaSet
 from pktdiag.netfilter.nft.exprs.payload import PayloadLoad
 from pktdiag.netfilter.nft.exprs.range_ import Range
 from pktdiag.netfilter.nft.exprs.target import Target
@@ -39,11 +40,11 @@ class _NotIptablesError(Exception):
     """iptables would not have written this."""
 
 
-def iptables_parts(family: int, expressions: list[Expression]) -> list[Part] | None:
-    """The parts behind ``-A CHAIN``, or None when this is no rule of iptables."""
+def iptables_parts(family: int, expressions: list[Expression], ns: NamespaceView | None = None) -> list[Part] | None:
+    """The parts behind ``-A CHAIN``, or None when this is no rule of iptables. ``ns``: where ipsets have their names."""
     if not any(isinstance(each, Counter) for each in expressions):
         return None
-    reader = _Reader(family, expressions)
+    reader = _Reader(family, expressions, ns)
     try:
         reader.read()
     except _NotIptablesError:
@@ -52,8 +53,8 @@ def iptables_parts(family: int, expressions: list[Expression]) -> list[Part] | N
 
 
 class _Reader:
-    def __init__(self, family: int, expressions: list[Expression]) -> None:
-        self.family, self.expressions = family, expressions
+    def __init__(self, family: int, expressions: list[Expression], ns: NamespaceView | None = None) -> None:
+        self.family, self.expressions, self.ns = family, expressions, ns
         self.parts: list[tuple[int, Part]] = []
         self.proto = 0
         self.ports: int | None = None
@@ -70,18 +71,26 @@ class _Reader:
                 at = self.selector(at)
                 continue
             if isinstance(each, Match):
-                self.add(MATCH, render_match(each.name, each.revision, each.info, self.family), at, at)
+                self.add(MATCH, render_match(each.name, each.revision, each.info, self.family, self.ns), at, at)
             elif isinstance(each, Limit):
                 self.add(MATCH, f"-m limit {_limit(each)}", at, at)
             elif isinstance(each, Target):
-                self.add(TARGET, render_target(each.name, each.revision, each.info, self.family), at, at)
+                self.add(TARGET, render_target(each.name, each.revision, each.info, self.family, self.ns), at, at)
             elif isinstance(each, Log) and each.group is not None:
                 self.add(TARGET, f"-j NFLOG{_nflog(each)}", at, at)
             elif isinstance(each, ImmediateVerdict):
                 self.add(TARGET, _verdict(each.verdict), at, at)
+            elif isinstance(each, ImmediateData) and self.is_trace(at):
+                self.add(TARGET, "-j TRACE", at, at + 1)
+                at += 1
             elif not isinstance(each, Counter):
                 raise _NotIptablesError
             at += 1
+
+    def is_trace(self, at: int) -> bool:
+        """Whether ``meta nftrace set`` follows."""
+        following = self.expressions[at + 1] if at + 1 < len(self.expressions) else None
+        return isinstance(following, MetaSet) and following.key == NFTRACE
 
     def selector(self, at: int) -> int:
         """A load, perhaps a mask, and a comparison; the index behind them."""
@@ -93,6 +102,11 @@ class _Reader:
         test = self.expressions[at] if at < len(self.expressions) else None
         if isinstance(test, Cmp) and test.op in (compare.EQ, compare.NEQ):
             negated, low, high = test.op == compare.NEQ, test.data, test.data
+        elif isinstance(test, Cmp) and len(test.data) == 2 and isinstance(load, PayloadLoad):
+            # a range that begins or ends at the border: "--dport :1023", "! --dport :5"
+            negated, value = False, int.from_bytes(test.data, "big")
+            bounds = {compare.LT: (0, value - 1), compare.LTE: (0, value), compare.GT: (value + 1, 0xFFFF), compare.GTE: (value, 0xFFFF)}
+            low, high = (max(0, min(each, 0xFFFF)).to_bytes(2, "big") for each in bounds[test.op])
         elif isinstance(test, Range):
             negated, low, high = test.negated, test.low, test.high
         else:
@@ -147,6 +161,9 @@ class _Reader:
             one, two = int.from_bytes(low, "big"), int.from_bytes(high, "big")
             option = "--sport" if load.offset == 0 else "--dport"
             text = f"{bang}{option} {one if one == two else f'{one}:{two}'}"
+        elif load.offset == 0 and load.length == 4 and mask is None and low == high:
+            # both ports in one comparison (1.8.9: add_nft_tcpudp), negated as a whole
+            text = f"{bang}--sport {int.from_bytes(low[:2], 'big')} {bang}--dport {int.from_bytes(low[2:], 'big')}"
         elif name == "tcp" and load.offset == 13 and load.length == 1:
             wanted = 0xFF if mask is None else mask[0]
             text = f"{bang}--tcp-flags {_flags(wanted)} {_flags(low[0])}"

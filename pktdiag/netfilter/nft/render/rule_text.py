@@ -16,7 +16,7 @@ def rule_parts(ns: NamespaceView, rule: Rule) -> tuple[str, list[Part]]:
     """(backend, parts): "iptables-nft" and its like for rules these tools made, "nft" for all others."""
     expressions = list(rule.expressions())
     if made_by_iptables(ns, rule.family, rule.table):
-        parts = _iptables_parts(rule, expressions)
+        parts = _iptables_parts(ns, rule, expressions)
         if parts is not None:
             return BACKENDS[rule.family], parts
     from pktdiag.netfilter.nft.render.native import native_parts
@@ -31,9 +31,9 @@ def made_by_iptables(ns: NamespaceView, family: int, table: str) -> bool:
     return all(is_builtin(chain) for chain in ruleset(ns).base_chains(family) if chain.table == table)
 
 
-def _iptables_parts(rule: Rule, expressions: list[Expression]) -> list[Part] | None:
+def _iptables_parts(ns: NamespaceView, rule: Rule, expressions: list[Expression]) -> list[Part] | None:
     if rule.family in (2, 10):
         from pktdiag.netfilter.nft.render.iptables import iptables_parts
 
-        return iptables_parts(rule.family, expressions)
+        return iptables_parts(rule.family, expressions, ns)
     return None
