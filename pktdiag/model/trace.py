@@ -106,6 +106,8 @@ class Drop(NamedTuple):
     """For a rejection: what is sent back ("icmp port-unreachable", "tcp reset")."""
     cause: str = ""
     """kebab-case code of the mechanism, e.g. "forward-policy-drop"; ``explain`` keys its fixes on it."""
+    because: Drop | None = None
+    """The loss behind this one: what became of the ARP request nobody answered."""
 
 
 class Fate(NamedTuple):

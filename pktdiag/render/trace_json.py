@@ -80,7 +80,9 @@ def _receiver(of: Receiver | None, places: Places) -> dict[str, Any] | None:
 def _drop(of: Drop | None, places: Places) -> dict[str, Any] | None:
     if of is None:
         return None
-    return {**of._asdict(), **_name(places, of.netns), "rule": rule(of.rule), "counters": list(of.counters)}
+    from pktdiag.model.reasons import text_of
+    return {**of._asdict(), **_name(places, of.netns), "rule": rule(of.rule), "counters": list(of.counters), "reason_text": text_of(of.reason),
+            "because": _drop(of.because, places)}
 
 
 def _sighting(of: Sighting, places: Places) -> dict[str, Any]:

@@ -106,11 +106,11 @@ def _answers(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, arp: Arp) -> bo
             _reply(walk, ns, dev, arp)
         else:
             level = addr.conf_max(ns, dev.name, "arp_ignore")
-            neighbour.note(walk, f"{format_address(arp.target)} is there, but {dev.name} does not answer for it "
-                           f"({f'arp_ignore={level}' if level else 'arp_filter=1'}).")
+            neighbour.note(walk, ns, dev, f"{format_address(arp.target)} is there, but {dev.name} does not answer for it "
+                           f"({f'arp_ignore={level}' if level else 'arp_filter=1'}).", "arp-ignore")
         return True
     if decision.kind == "error" and (decision.match is None or decision.error == "EXDEV"):
-        neighbour.note(walk, f"{dev.name} ignores the request: {decision.text}.")
+        neighbour.note(walk, ns, dev, f"{dev.name} ignores the request: {decision.text}.", "rp-filter" if decision.error == "EXDEV" else "martian")
     if decision.kind != "unicast" or not addr.conf(ns, AF_INET, dev.name, "forwarding"):
         return False
     if not _proxies(ns, dev, decision.oif, arp):

@@ -235,7 +235,9 @@ def _forward(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: Sk
         walk.step(ns, "bridge", br, f"{br.name}: {ethernet.text(skb.dst_mac)} is behind port {to.name}.")
         _send_through(walk, ns, br, came, to, skb.copy() if keep else skb)
     elif not keep:
-        walk.drop(ns, "bridge", br, skb, "NOT_SPECIFIED", f"{br.name} does not forward it: {why}.", cause="bridge-refuses")
+        back = came is not None and to is not None and came.ifindex == to.ifindex and not to.port.get("hairpin")
+        walk.drop(ns, "bridge", to if back else br, skb, "NOT_SPECIFIED", f"{br.name} does not forward it: {why}.",
+                  cause="hairpin" if back else "bridge-refuses")
 
 
 _FLOOD_SWITCH = {"unicast": "unicast_flood", "multicast": "mcast_flood", "broadcast": "bcast_flood"}

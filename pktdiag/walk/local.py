@@ -52,7 +52,8 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     """The answer coming home: the question's own socket does not exist on the host, so the walk plays it."""
     client = walk.memory.get("client")
-    if client is None or client.netns != ns.id:
+    decision = skb.route if isinstance(skb.route, RouteResult) else None
+    if client is None or client.netns != ns.id or (decision is not None and decision.kind != "local"):
         return False
     packet = skb.packet
     own = packet
@@ -186,7 +187,7 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     elif not flags & TCP_SYN or flags & TCP_FIN:
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
                   f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
-    elif sock.wqueue and sock.rqueue > sock.wqueue:
+    elif sock.rqueue > sock.wqueue:
         walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED",
                   f"The accept queue of {where} is full ({sock.rqueue} of {sock.wqueue}): the application does not accept fast enough.",
                   counters=("TcpExtListenOverflows", "TcpExtListenDrops"), cause="listen-overflow")

@@ -41,7 +41,7 @@ def solicit(walk: Walk, ns: NamespaceView, dev: Link, target: bytes, skb: Skb) -
            and (not item.flags & addr.IFA_F_TENTATIVE or item.flags & addr.IFA_F_OPTIMISTIC)]
     source = skb.packet.src if skb.packet.src in own else next((item for item in own if addr.is_link_local(item)), None)
     if source is None:
-        neighbour.note(walk, f"{dev.name} has no link-local address to ask from.")
+        neighbour.note(walk, ns, dev, f"{dev.name} has no link-local address to ask from.", "no-link-local")
         return
     group = solicited_node(target)
     _send(walk, ns, dev, SOLICITATION, source, group, target, ethernet.multicast_mac(group))

@@ -215,13 +215,14 @@ def _explanation(walk: Walk) -> Drop | None:
         return by_rule[0]
     notes = walk.memory.get("silent-notes", ())
     if notes:
-        return Drop("", "arp", "", "", None, (), notes[0])
+        first: Drop = notes[0]
+        return first
     return ends[0] if ends else None
 
 
-def note(walk: Walk, text: str) -> None:
-    """Remembers why a question stays unanswered, a whole sentence."""
-    walk.memory.setdefault("silent-notes", []).append(text)
+def note(walk: Walk, ns: NamespaceView, dev: Link, text: str, cause: str) -> None:
+    """Remembers why a question stays unanswered, a whole sentence, and who keeps silent."""
+    walk.memory.setdefault("silent-notes", []).append(Drop("", "arp", ns.id, dev.name, None, (), text, cause=cause))
 
 
 def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> None:
@@ -237,4 +238,4 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     # ndisc_error_report() names no reason.
     walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED",
               f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
-              rule=rule, cause="neighbour-failed", answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)
+              rule=rule, cause="neighbour-failed", because=why if isinstance(why, Drop) else None, answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

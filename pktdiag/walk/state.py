@@ -148,11 +148,12 @@ class Walk:
             self.leg.fates.append(fate)
 
     def drop(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, reason: str, text: str, *,
-             rule: RuleRef | None = None, counters: tuple[str, ...] = (), cause: str = "", answer: str | None = None) -> None:
+             rule: RuleRef | None = None, counters: tuple[str, ...] = (), cause: str = "", answer: str | None = None,
+             because: Drop | None = None) -> None:
         """The packet ends here. ``counters`` are moved (do not :meth:`count` them too). With ``answer`` it is a rejection."""
         name = device.name if device else ""
         self.count(ns, *counters)
-        drop = Drop(reason, stage, ns.id, name, rule, counters, text, answer, cause)
+        drop = Drop(reason, stage, ns.id, name, rule, counters, text, answer, cause, because)
         self.step(ns, stage, device, text, rule=rule, detail={"drop": reason})
         self._end(Fate(REJECTED if answer else DROPPED, skb.packet, None, drop, ns.id, name))
 
