@@ -7,7 +7,7 @@ from pktdiag.explain.causes.case import Case, Finding, Proposal
 from pktdiag.explain.whatif.changes import Change
 from pktdiag.explain.whatif.overlay import OverlayHost
 from pktdiag.model.question import Question
-from pktdiag.model.trace import THROUGH_VERDICTS, Fix, Leg, Trace
+from pktdiag.model.trace import THROUGH_VERDICTS, Drop, Fix, Leg, Trace
 from pktdiag.model.view import HostView, Unreadable
 from pktdiag.walk.api import trace as walk_trace
 
@@ -22,8 +22,8 @@ def explain(host: HostView, question: Question, trace: Trace) -> Trace:
         return trace
     case = make_case(host, question, trace, leg)
     finding = find(case)
-    fixes = tuple(_as_fix(host, question, proposal) for proposal in finding.proposals)
-    fixes = tuple(sorted(fixes, key=lambda fix: not fix.verified))
+    tried = [_as_fix(host, question, leg.drop, proposal) for proposal in finding.proposals]
+    fixes = tuple(sorted((fix for fix in tried if fix is not None), key=lambda fix: not fix.verified))
     return trace._replace(summary=finding.summary or trace.summary, fixes=fixes, evidence=finding.evidence)
 
 
@@ -42,14 +42,15 @@ def make_case(host: HostView, question: Question, trace: Trace, leg: Leg) -> Cas
     return Case(host, question, trace, leg, leg.drop, namespace, is_reply=leg is not trace.request)
 
 
-def _as_fix(host: HostView, question: Question, proposal: Proposal) -> Fix:
+def _as_fix(host: HostView, question: Question, first: Drop, proposal: Proposal) -> Fix | None:
     """Walks the packet with the proposal in place. Where that only moves the loss further on, what helps there is added,
-    until the packet gets through or nothing helps."""
+    until the packet gets through or nothing helps. None: the loss stays where it was, so it is no fix."""
     if not proposal.changes:
         return Fix(proposal.why, proposal.commands, False)
     changes: list[Change] = list(proposal.changes)
     why, commands = [proposal.why], list(proposal.commands)
-    for _ in range(MAX_REPAIRS):
+    then = ""
+    for number in range(MAX_REPAIRS):
         view = OverlayHost(host, changes)
         try:
             again = walk_trace(view, question)
@@ -57,9 +58,13 @@ def _as_fix(host: HostView, question: Question, proposal: Proposal) -> Fix:
             break
         leg = failing_leg(again)
         if leg is None:
-            return Fix("; then ".join(why), tuple(commands), True)
+            return Fix(_in_a_row(why), tuple(commands), True)
         if leg.drop is None:
             break
+        if number == 0:
+            if leg.drop._replace(rule=None, text="") == first._replace(rule=None, text="") and _same_rule(leg.drop, first):
+                return None
+            then = leg.drop.text
         further = next((item for item in find(make_case(view, question, again, leg)).proposals
                         if item.changes and not any(change in changes for change in item.changes)), None)
         if further is None:
@@ -67,7 +72,20 @@ def _as_fix(host: HostView, question: Question, proposal: Proposal) -> Fix:
         changes += further.changes
         why.append(further.why)
         commands += further.commands
-    return Fix(proposal.why, proposal.commands, False)
+    return Fix(proposal.why + (f"; it is lost further on, then: {then.rstrip('.')}" if then else ""), proposal.commands, False)
+
+
+def _same_rule(one: Drop, other: Drop) -> bool:
+    """The same rule or policy, wherever an inserted rule moved it to."""
+    if one.rule is None or other.rule is None:
+        return one.rule is other.rule
+    return (one.rule.table, one.rule.chain, one.rule.text, one.rule.backend) == (other.rule.table, other.rule.chain, other.rule.text, other.rule.backend)
+
+
+def _in_a_row(steps: list[str]) -> str:
+    """One sentence for changes that have to be made together."""
+    first, *rest = dict.fromkeys(steps)
+    return "; then ".join([first, *(step[:1].lower() + step[1:] for step in rest)])
 
 
 __all__ = ["Finding", "explain", "failing_leg", "make_case"]

@@ -6,7 +6,7 @@ and at the host, never at who the user is.
 
 from __future__ import annotations
 
-from pktdiag.explain.causes import bridge, forwarding, listener, neighbours, routing, rules, sizes
+from pktdiag.explain.causes import bridge, conntrack, forwarding, listener, neighbours, routing, rules, sizes
 from pktdiag.explain.causes.case import Case, Finding
 
 _BY_CAUSE = {
@@ -23,7 +23,7 @@ _BY_CAUSE = {
     "mtu-exceeded": sizes.mtu_exceeded,
     "rule-drop": rules.dropped,
     "policy-drop": rules.dropped,
-    "conntrack-full": rules.table_full,
+    "conntrack-table-full": conntrack.table_full,
     "hairpin": bridge.hairpin,
 }
 

@@ -63,6 +63,18 @@ def match_address(address: bytes, *, destination: bool) -> bytes:
     return payload_equal(1, (16 if destination else 12) if v4 else (24 if destination else 8), address)
 
 
+def match_family(family: int) -> bytes:
+    """``meta nfproto``, for rules of inet tables."""
+    return meta_equal(15, bytes((family,)))
+
+
+def match_answers() -> bytes:
+    """``ct state established,related``: the state's bits (NF_CT_STATE_BIT: established 2, related 4) are in host byte order."""
+    zero, bits = bytes(4), pack("=I", 2 | 4)
+    masked = _u32(1, _REG_1) + _u32(2, _REG_1) + _u32(3, 4) + attribute(4, attribute(1, bits), True) + attribute(5, attribute(1, zero), True)
+    return _expression("ct", _u32(1, _REG_1) + _u32(2, 0)) + _expression("bitwise", masked) + compare(zero, 1)
+
+
 def counter() -> bytes:
     return _expression("counter", attribute(1, bytes(8)) + attribute(2, bytes(8)))
 

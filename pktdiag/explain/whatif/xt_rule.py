@@ -22,11 +22,13 @@ def _sizes(family: int) -> tuple[int, int, int]:
     return (112, 88, 90) if family == AF_INET else (168, 140, 142)
 
 
-def accept_entry(family: int, src: bytes | None, dst: bytes | None, proto: int, iif: str = "", oif: str = "") -> bytes:
-    """An entry that accepts what has these addresses, this protocol and these devices (empty: any)."""
+def accept_entry(family: int, src: bytes | None, dst: bytes | None, proto: int, iif: str = "", oif: str = "", answers: bool = False) -> bytes:
+    """An entry that accepts what has these addresses, this protocol and these devices (empty: any). ``answers``: only
+    established and related packets (struct xt_state_info: XT_STATE_BIT 2 and 4)."""
     size, target_at, next_at = _sizes(family)
+    match = pack("=H29sB", 40, b"state", 0) + pack("=I", 2 | 4) + bytes(4) if answers else b""
     target = pack("=H29sB", 40, b"", 0) + pack("=i", -2) + bytes(4)
-    entry = bytearray(size) + target
+    entry = bytearray(size) + match + target
     width = 4 if family == AF_INET else 16
     for slot, address in ((0, src), (1, dst)):
         if address is not None:
@@ -41,7 +43,7 @@ def accept_entry(family: int, src: bytes | None, dst: bytes | None, proto: int, 
     pack_into("=H", entry, devices + 64, proto)
     if family != AF_INET and proto:
         entry[devices + 64 + 3] = 1  # IP6T_F_PROTO
-    pack_into("=HH", entry, target_at, size, size + 40)
+    pack_into("=HH", entry, target_at, size + len(match), size + len(match) + 40)
     assert next_at == target_at + 2
     return bytes(entry)
 

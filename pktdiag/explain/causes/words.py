@@ -1,0 +1,79 @@
+"""The words causes share: places, senders' error messages, comments, sentences."""
+
+from __future__ import annotations
+
+from pktdiag.explain.causes.case import Case, place
+from pktdiag.model.view import NamespaceView
+
+# What connect(), send() or recv() tell the sender's program: net/ipv4/icmp.c icmp_err_convert, net/ipv6/icmp.c tab_unreach;
+# a reset while connecting is ECONNREFUSED (net/ipv4/tcp_input.c tcp_reset).
+_SENDER_READS = {
+    "tcp reset": "Connection refused", "icmp port-unreachable": "Connection refused", "icmpv6 port-unreachable": "Connection refused",
+    "icmp host-unreachable": "No route to host", "icmp host-prohibited": "No route to host", "icmp admin-prohibited": "No route to host",
+    "icmp net-unreachable": "Network is unreachable", "icmp net-prohibited": "Network is unreachable",
+    "icmp proto-unreachable": "Protocol not available", "icmpv6 admin-prohibited": "Permission denied",
+    "icmpv6 addr-unreachable": "No route to host", "icmpv6 no-route": "Network is unreachable",
+}
+
+
+def at(case: Case, ns: NamespaceView | None = None) -> str:
+    """"on this host", "in container web1"."""
+    where = place(case, ns)
+    return f"on {where}" if where == "this host" else f"in {where}"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop, once."""
+    text = capital(text.strip())
+    return text if not text or text.endswith((".", "?", "!", '."')) else text + "."
+
+
+def sender_reads(answer: str | None) -> str:
+    """The error message behind an answer, or ""."""
+    return _SENDER_READS.get(answer or "", "")
+
+
+def rejected(case: Case) -> str:
+    """"Dropped" or "Rejected with icmp …", the answer's message in the sender's own words beside it."""
+    answer = case.drop.answer
+    if not answer:
+        return "dropped"
+    message = sender_reads(answer)
+    misleading = message in ("No route to host", "Network is unreachable") and case.drop.rule is not None
+    told = f' (the sender reads "{message}"{", although the route is there" if misleading else ""})' if message else ""
+    return f"rejected with {answer}{told}"
+
+
+def comment_of(rule: str) -> str:
+    """The comment in a rule's text as iptables-save or nft print it, or ""."""
+    for mark in ("--comment ", " comment "):
+        at_ = rule.find(mark)
+        if at_ < 0:
+            continue
+        rest = rule[at_ + len(mark):]
+        if not rest.startswith('"'):
+            return rest.split(" ", 1)[0]
+        end = 1
+        while end < len(rest) and rest[end] != '"':
+            end += 2 if rest[end] == "\\" else 1
+        return rest[1:end].replace('\\"', '"')
+    return ""
+
+
+def without_counter(rule: str) -> str:
+    """An nft rule's text without the counter's numbers, which change."""
+    words = rule.split(" ")
+    out: list[str] = []
+    skip = 0
+    for number, word in enumerate(words):
+        if skip:
+            skip -= 1
+        elif word == "counter" and words[number + 1:number + 2] == ["packets"]:
+            skip = 4
+        else:
+            out.append(word)
+    return " ".join(out)

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stories.witness import keep_timestamps_on
+
+from .lab import Lab
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stamps() -> Iterator[None]:
+    with keep_timestamps_on():
+        yield
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    made = Lab()
+    try:
+        made.build()
+        yield made
+    finally:
+        made.close()
