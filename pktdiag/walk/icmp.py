@@ -162,7 +162,11 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         walk.count(ns, named)
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     group = decision is not None and decision.kind in ("broadcast", "multicast")
-    if kind == (8 if v4 else 128):
+    if v4 and group and kind not in (8, 13, 17, 18):
+        # RFC 1122 3.2.2.6 and 3.2.2.8: nothing else may come to a broadcast or multicast address
+        walk.drop(ns, "socket", dev, skb, "INVALID_PROTO", f"An {name_of(packet)} message may not come to a broadcast or multicast address.",
+                  counters=("IcmpInErrors",), cause="icmp-group")
+    elif kind == (8 if v4 else 128):
         _echo(walk, ns, dev, skb, group)
     elif kind == (0 if v4 else 129):
         _echo_reply(walk, ns, dev, skb)
