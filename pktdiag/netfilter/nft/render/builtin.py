@@ -25,4 +25,6 @@ BUILTIN = {NFPROTO_IPV4: _IP, NFPROTO_IPV6: _IP, NFPROTO_ARP: _ARP, NFPROTO_BRID
 def is_builtin(chain: BaseChain) -> bool:
     """Whether name, hook and priority are exactly those of an iptables-nft chain (nft_is_chain_compatible)."""
     wanted = BUILTIN.get(chain.family, {}).get(chain.table, {}).get(chain.name)
-    return wanted == (chain.hook, chain.priority)
+    # iptables 1.8.9 hangs its security table at 150 where the kernel's own has NF_IP_PRI_SECURITY, 50
+    priority = 50 if chain.table == "security" and chain.priority == 150 else chain.priority
+    return wanted == (chain.hook, priority)

@@ -67,10 +67,12 @@ class _Reader:
         at, expressions = 0, self.expressions
         while at < len(expressions):
             each = expressions[at]
-            if isinstance(each, MetaGet | PayloadLoad):
+            if isinstance(each, MetaGet) and each.key in (IIFNAME, OIFNAME) and isinstance(self.after(at), Counter):
+                pass  # "-i +": loaded, compared with nothing
+            elif isinstance(each, MetaGet | PayloadLoad):
                 at = self.selector(at)
                 continue
-            if isinstance(each, Match):
+            elif isinstance(each, Match):
                 self.add(MATCH, render_match(each.name, each.revision, each.info, self.family, self.ns), at, at)
             elif isinstance(each, Limit):
                 self.add(MATCH, f"-m limit {_limit(each)}", at, at)
@@ -87,9 +89,12 @@ class _Reader:
                 raise _NotIptablesError
             at += 1
 
+    def after(self, at: int) -> Expression | None:
+        return self.expressions[at + 1] if at + 1 < len(self.expressions) else None
+
     def is_trace(self, at: int) -> bool:
         """Whether ``meta nftrace set`` follows."""
-        following = self.expressions[at + 1] if at + 1 < len(self.expressions) else None
+        following = self.after(at)
         return isinstance(following, MetaSet) and following.key == NFTRACE
 
     def selector(self, at: int) -> int:
