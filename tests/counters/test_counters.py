@@ -51,7 +51,7 @@ def test_bad_comes_first_and_harmless_only_when_asked() -> None:
 
 def test_a_nearly_full_conntrack_table_is_worth_a_word() -> None:
     full = reading()._replace(limits=(262144, 262144))
-    assert [(line.name, line.severity) for line in explain(full)][0] == ("conntrack.entries", BAD)
+    assert next((line.name, line.severity) for line in explain(full)) == ("conntrack.entries", BAD)
     assert explain(reading()._replace(limits=(10, 262144)))[0].name == "dev.tx_errors"
 
 
