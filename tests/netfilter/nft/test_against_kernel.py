@@ -41,7 +41,7 @@ table inet t {
   chain mid { %(mid)s }
   chain post { %(post)s }
 }
-""" % CHAINS
+""" % CHAINS  # noqa: UP031  # braces are nft's
 
 SRC, DST = parse_address("198.51.100.2"), parse_address("203.0.113.2")
 SRC6, DST6 = parse_address("2001:db8:1::2"), parse_address("2001:db8:2::2")
