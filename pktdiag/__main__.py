@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
 def main() -> None:
-    """Runs the command line of this process and exits with its status (see ``cli.errors``)."""
+    """Runs the command line of this process and ends it with its status (see ``cli.errors``)."""
+    from pktdiag.image import install
+    image = install()
+    status = run()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        pass  # whoever read us is gone; ``cli.start`` has said so in its status
+    image.learn()
+    os._exit(status)  # taking a hundred modules apart would take longer than the walk
+
+
+def run() -> int:
+    """Runs the command line of this process; its exit status."""
     gc.disable()  # a run lives for milliseconds and drops everything at once; collecting in between only costs
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -21,7 +36,7 @@ def main() -> None:
         status = execute(*parsed)
     else:
         status = _with_typer(argv)
-    sys.exit(status)
+    return status
 
 
 def _completing() -> bool:
