@@ -28,7 +28,7 @@ EBT_SO_GET_INFO, EBT_SO_GET_ENTRIES = 128, 129
 
 _XT_GETINFO_SIZE = 84  # struct ipt_getinfo: name[32], valid_hooks, hook_entry[5], underflow[5], num_entries, size
 _XT_ENTRIES_HEADER = 40 if Struct("@P").size == 8 else 36  # struct ipt_get_entries: name[32], size, padding
-_SIZE_AT = 80
+_ARP_GETINFO_SIZE = 68  # struct arpt_getinfo: three hooks instead of five; the kernel insists on the exact size
 _U32 = Struct("=I")
 
 
@@ -70,9 +70,9 @@ def read_table(sock: RawSocket, family: int, table: str) -> tuple[bytes, bytes]:
 def _read_xt(sock: RawSocket, family: int, table: str) -> tuple[bytes, bytes]:
     _, level, get_info, _ = _CONTROL[family]
     name = table.encode("utf-8", "surrogateescape").ljust(32, b"\0")
-    info = bytearray(name).ljust(_XT_GETINFO_SIZE, b"\0")
+    info = bytearray(name).ljust(_ARP_GETINFO_SIZE if family == NFPROTO_ARP else _XT_GETINFO_SIZE, b"\0")
     getsockopt(sock.fileno(), level, get_info, info)
-    size = _U32.unpack_from(info, _SIZE_AT)[0]
+    size = _U32.unpack_from(info, len(info) - 4)[0]
     entries = bytearray(_XT_ENTRIES_HEADER + size)
     entries[: 36] = name + _U32.pack(size)
     getsockopt(sock.fileno(), level, get_info + 1, entries)

@@ -173,7 +173,7 @@ class Table:
             head = Head(src, smsk, dst, dmsk, iif, iifm, oif, oifm, proto, bool(flags & 1), False, inv)
         else:
             head, flags = _arp_head(data, at)
-            target, next_, packets, bytes_ = _ARP_TAIL.unpack_from(data, at + _TARGET_OFFSET_AT[NFPROTO_ARP])
+            target, next_, _from, packets, bytes_ = _ARP_TAIL.unpack_from(data, at + _TARGET_OFFSET_AT[NFPROTO_ARP])
         if next_ < target + 32 or target < head_size or at + next_ > len(data):
             raise MalformedTableError("an entry's offsets are wrong")
         end = at + target
