@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-from pktdiag.conntrack.jhash import jhash2
 from pktdiag.conntrack.status import IPS_NAT_MASK, IPS_SEQ_ADJUST
 from pktdiag.conntrack.table import find, taken
 from pktdiag.conntrack.tuples import has_ports, invert
@@ -22,6 +21,7 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Conn, HookContext, NatRange
+from pktdiag.netfilter.jhash import jhash2
 
 MAP_IPS, PROTO_SPECIFIED, PROTO_RANDOM, PERSISTENT, PROTO_RANDOM_FULLY, PROTO_OFFSET, NETMAP = 1, 2, 4, 8, 16, 32, 64
 RANDOM_ALL = PROTO_RANDOM | PROTO_RANDOM_FULLY

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.jhash import jhash, reciprocal_scale
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.jhash import jhash, reciprocal_scale
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.wire import MalformedError, optional_register, register, u32

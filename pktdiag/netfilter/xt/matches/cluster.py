@@ -7,8 +7,8 @@ from struct import unpack_from
 from pktdiag.model.kernel import PACKET_HOST, PACKET_MULTICAST
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.jhash import jhash2, native_words, reciprocal_scale
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
-from pktdiag.netfilter.xt.jhash import jhash_words, native_words, reciprocal_scale
 
 
 class Cluster(NamedTuple):
@@ -36,7 +36,7 @@ def evaluate(info: Cluster, ctx: HookContext) -> Tri:
     if skb.ct is None:
         return False
     source = (skb.ct.master or skb.ct).orig.src
-    node = reciprocal_scale(jhash_words(native_words(source), info.seed), info.total)
+    node = reciprocal_scale(jhash2(native_words(source), info.seed), info.total)
     return bool(info.node_mask >> node & 1) != info.invert
 
 

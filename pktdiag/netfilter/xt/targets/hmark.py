@@ -9,8 +9,8 @@ from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
+from pktdiag.netfilter.jhash import jhash2, reciprocal_scale
 from pktdiag.netfilter.xt.base import UnknownRevisionError, be16, inet, mask_length
-from pktdiag.netfilter.xt.jhash import jhash_words, reciprocal_scale
 
 (SADDR_MASK, DADDR_MASK, SPI, SPI_MASK, SPORT, DPORT, SPORT_MASK, DPORT_MASK, PROTO_MASK, RND, MODULUS, OFFSET, CT, METHOD_L3,
  METHOD_L3_4) = (1 << bit for bit in range(15))
@@ -62,7 +62,7 @@ def hmark(info: Hmark, ctx: HookContext) -> int | None:
     elif has_ports:
         first, second = sport & info.port_mask[0] | info.port_set[0], dport & info.port_mask[1] | info.port_set[1]
         ports = max(first, second) << 16 | min(first, second)
-    value = jhash_words((left, right, ports), info.rnd) ^ proto & info.proto_mask
+    value = jhash2((left, right, ports), info.rnd) ^ proto & info.proto_mask
     return reciprocal_scale(value, info.modulus) + info.offset & 0xFFFFFFFF
 
 
