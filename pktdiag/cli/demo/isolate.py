@@ -89,6 +89,8 @@ def _raise_exit(number: int, frame: object) -> None:
 def _keeper(parent: int, writer: int, inside: Callable[[], int]) -> int:
     """Between the caller and the lab: enters the namespaces, so that its next child is process 1 in there."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C reaches everybody in front of the terminal. Only the caller acts on it; the lab just dies, without a word.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(parent)
     try:
         uid, gid = os.geteuid(), os.getegid()
@@ -107,10 +109,7 @@ def _keeper(parent: int, writer: int, inside: Callable[[], int]) -> int:
     if not child:
         os._exit(_first(own, writer, inside))
     os.close(writer)
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
-    except KeyboardInterrupt:
-        return 130
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
 
 
 def _first(parent: int, writer: int, inside: Callable[[], int]) -> int:
@@ -131,8 +130,6 @@ def _first(parent: int, writer: int, inside: Callable[[], int]) -> int:
     os.close(writer)
     try:
         status = inside()
-    except KeyboardInterrupt:
-        status = 130
     except BrokenPipeError:
         status = 141
     except Exception as error:

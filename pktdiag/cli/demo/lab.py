@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import signal
 
 from pktdiag.cli.demo import isolate, rtnl
 
@@ -56,7 +55,6 @@ def _resident(name: str, live: Callable[[_socket.socket], NoReturn]) -> tuple[in
     child = os.fork()
     if not child:
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # dies with the lab, silently
             ours.close()
             isolate.unshare(isolate.CLONE_NEWNET)
             isolate.name_process(f"{name}-{'server' if name == 'web' else 'client'}")
