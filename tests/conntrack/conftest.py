@@ -57,6 +57,9 @@ class FakeServices:
     def hit(self, rule: Any) -> None:
         self.hits.append(rule)
 
+    def uncertain(self, rule: Any) -> None:
+        pass
+
     def note(self, *args: object, **kwargs: object) -> None:
         pass
 
