@@ -5,9 +5,9 @@ The text is arptables-nft's (iptables 1.8.9, iptables/nft-arp.c).
 
 from __future__ import annotations
 
-from pktdiag.model.packet import Arp
+from pktdiag.model.packet import Arp, format_address
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
-from pktdiag.netfilter.xt.base import address_with_mask, bang, interface_matches, interface_text, masked
+from pktdiag.netfilter.xt.base import bang, interface_matches, interface_text, mac_text, mask_suffix, masked
 from pktdiag.netfilter.xt.blob import ArpHead, Head
 
 (INV_VIA_IN, INV_VIA_OUT, INV_SRCIP, INV_TGTIP, INV_SRCDEVADDR, INV_TGTDEVADDR, INV_ARPOP, INV_ARPHRD, INV_ARPPRO,
@@ -43,11 +43,6 @@ def arp_matches(head: Head, ctx: HookContext) -> Tri:
     return True
 
 
-def _mac_text(mac: bytes, mask: bytes) -> str:
-    text = mac.hex(":")
-    return text if mask == b"\xff" * 6 else f"{text}/{mask.hex(':')}"
-
-
 def arp_clauses(head: Head) -> list[tuple[str, str]]:
     """(option, text) of each part given."""
     arp: ArpHead | None = head.arp
@@ -60,13 +55,13 @@ def arp_clauses(head: Head) -> list[tuple[str, str]]:
     if head.outiface_mask[0]:
         clauses.append(("-o", f"{bang(inv & INV_VIA_OUT)}-o {interface_text(head.outiface, head.outiface_mask)}"))
     if any(head.src_mask):
-        clauses.append(("-s", f"{bang(inv & INV_SRCIP)}-s {address_with_mask(head.src, head.src_mask)}"))
+        clauses.append(("-s", f"{bang(inv & INV_SRCIP)}-s {format_address(head.src)}{mask_suffix(head.src_mask)}"))
     if any(arp.src_mac[1][:6]):
-        clauses.append(("--src-mac", f"{bang(inv & INV_SRCDEVADDR)}--src-mac {_mac_text(arp.src_mac[0][:6], arp.src_mac[1][:6])}"))
+        clauses.append(("--src-mac", f"{bang(inv & INV_SRCDEVADDR)}--src-mac {mac_text(arp.src_mac[0][:6], arp.src_mac[1][:6])}"))
     if any(head.dst_mask):
-        clauses.append(("-d", f"{bang(inv & INV_TGTIP)}-d {address_with_mask(head.dst, head.dst_mask)}"))
+        clauses.append(("-d", f"{bang(inv & INV_TGTIP)}-d {format_address(head.dst)}{mask_suffix(head.dst_mask)}"))
     if any(arp.dst_mac[1][:6]):
-        clauses.append(("--dst-mac", f"{bang(inv & INV_TGTDEVADDR)}--dst-mac {_mac_text(arp.dst_mac[0][:6], arp.dst_mac[1][:6])}"))
+        clauses.append(("--dst-mac", f"{bang(inv & INV_TGTDEVADDR)}--dst-mac {mac_text(arp.dst_mac[0][:6], arp.dst_mac[1][:6])}"))
     if (arp.hln[1] and (arp.hln[0], arp.hln[1]) != (6, 255)) or (arp.hln[1] and inv & INV_ARPHLN):
         clauses.append(("--h-length", f"{bang(inv & INV_ARPHLN)}--h-length {arp.hln[0]}"))
     if arp.op[1]:

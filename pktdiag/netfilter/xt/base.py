@@ -56,12 +56,6 @@ def mask_length(mask: bytes) -> int | None:
     return length if value == prefix_mask(length, bits) else None
 
 
-def address_with_mask(address: bytes, mask: bytes) -> str:
-    """``192.0.2.0/24``, or with the whole mask when it is not contiguous."""
-    length = mask_length(mask)
-    return f"{format_address(address)}/{format_address(mask) if length is None else length}"
-
-
 def mask_suffix(mask: bytes) -> str:
     """xtables_ipmask_to_numeric / xtables_ip6mask_to_numeric: empty for a host mask."""
     length = mask_length(mask)

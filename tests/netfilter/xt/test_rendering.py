@@ -76,34 +76,3 @@ def test_legacy_rules_read_as_iptables_save_prints_them(lab: Lab, family: int, t
     print(f"{tool}: {equal} equal, {len(different)} different, {len(refused)} refused by this kernel")
     assert not different, "\n".join(different)
     assert equal > 0.95 * len(rules), "\n".join(refused)
-
-
-@pytest.mark.parametrize(("family", "tool", "name"), [(2, "iptables-nft", "corpus4.txt"), (10, "ip6tables-nft", "corpus6.txt")])
-def test_nft_rules_read_as_iptables_save_prints_them(lab: Lab, family: int, tool: str, name: str) -> None:
-    """The same rules as nf_tables expressions, native ones and the very same blobs."""
-    from pktdiag.netfilter.nft.load import ruleset
-
-    for line in SETS:
-        lab.run("ipset", *line.format(f="inet" if family == 2 else "inet6").split())
-    rules = corpus(name)
-    refused = load(lab, tool, rules)
-    saved = lab.run(f"{tool}-save").splitlines()
-    different, equal, table = [], 0, ""
-    with LiveHost() as host:
-        ns = host.namespace(lab.inode)
-        position: dict[tuple[str, str], int] = {}
-        for line in saved:
-            if line.startswith("*"):
-                table = line[1:]
-            elif line.startswith("-A"):
-                chain = line.split(" ", 2)[1]
-                at = position[table, chain] = position.get((table, chain), -1) + 1
-                mine = ruleset(ns).rules(family, table, chain)[at].ref(ns).text
-                if mine == line.rstrip():
-                    equal += 1
-                else:
-                    different.append(f"{line}\n{mine}")
-    print(f"{tool}: {equal} equal, {len(different)} different, {len(refused)} refused by this kernel")
-    print("\n".join(refused))
-    assert not different, "\n".join(different)
-    assert equal > 0.95 * len(rules), "\n".join(refused)
