@@ -30,16 +30,19 @@ def residents() -> list[str]:
     return found
 
 
-def wait_for(condition: bool) -> None:
-    assert condition
-
-
 def test_the_story_is_told_with_real_packets() -> None:
     done = pktdiag("demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Prediction and packet agree" in done.stdout
     assert done.stdout.index("REJECTED") < done.stdout.index("--to-destination 172.30.0.2:8000") < done.stdout.index("DELIVERED")
     assert "hello from web" in done.stdout
+
+
+def test_the_wrapper_finds_itself_from_anywhere(tmp_path: Path) -> None:
+    """As the README's first command runs it, from another directory and with nothing in the environment to help."""
+    done = subprocess.run([sys.executable, "-I", "-S", str(ROOT / "pktdiag" / "launch.py"), "demo"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=120, check=False, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_host_needs_no_tools(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import pktdiag
 from pktdiag.cli.demo import isolate
 from pktdiag.cli.demo.lab import GREETING, HOST, OUTSIDE, PORT, WEB, Lab
 from pktdiag.render.look import Look, for_stream
@@ -29,6 +30,10 @@ def run(values: dict[str, Any]) -> int:
 class _Story:
     def __init__(self, look: Look, pause: bool) -> None:
         self.look, self.pause = look, pause
+        # The wrapper starts us isolated from PYTHONPATH; the processes we start have to find this very pktdiag.
+        root = os.path.dirname(os.path.dirname(pktdiag.__file__))
+        self.environment = {**os.environ, "COLUMNS": str(look.width), "PYTHONPATH": os.pathsep.join(
+            filter(None, (root, os.environ.get("PYTHONPATH"))))}
         # A user namespace may not ask for BPF programs and ebtables; in the lab we know that there are none.
         with open("/proc/self/uid_map") as file:
             mapped = file.read().split() != ["0", "0", "4294967295"]
@@ -46,8 +51,7 @@ class _Story:
     def pktdiag(self, *words: str) -> int:
         """Runs a real pktdiag process in the lab's host, output as it comes."""
         print("\n" + self.look.paint("$ pktdiag " + " ".join(words), "cyan"), flush=True)
-        environment = {**os.environ, "COLUMNS": str(self.look.width)}
-        return subprocess.run([sys.executable, "-m", "pktdiag", *words], env=environment, check=False).returncode
+        return subprocess.run([sys.executable, "-m", "pktdiag", *words], env=self.environment, check=False).returncode
 
     def tell(self) -> int:
         self.act("The lab")
@@ -82,7 +86,7 @@ class _Story:
         """Commands of the first fix that was walked, as ``why-dropped --json`` gives them."""
         import json
         done = subprocess.run([sys.executable, "-m", "pktdiag", "why-dropped", *self.packet, "--json"], capture_output=True, text=True,
-                              check=False)
+                              env=self.environment, check=False)
         fixes = json.loads(done.stdout)["fixes"] if done.stdout else []
         return next((list(fix["commands"]) for fix in fixes if fix["verified"]), [])
 
