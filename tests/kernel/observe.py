@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -145,7 +146,7 @@ class Observer:
                      tuple(receivers), drops, sender.error, counters, rules, self.tracer.reasons)
 
     def _collect(self, tag: Tag | None, captured: list[Seen], receivers: list[Listener], answer: list[bool]) -> None:
-        for fd, (tap, name) in self._taps.items():
+        for tap, name in self._taps.values():
             while True:
                 try:
                     frame, ancillary, _, address = tap.recvmsg(65600, 64)
@@ -174,10 +175,8 @@ class Observer:
                     continue
                 receivers.append(listener)
                 if answer and answer[0]:
-                    try:
+                    with contextlib.suppress(OSError):
                         listener.sock.sendto(b"R" + data, source)
-                    except OSError:
-                        pass
 
     @staticmethod
     def _pending(captured: list[Seen], events: list[Event], error: str, received: bool) -> bool:

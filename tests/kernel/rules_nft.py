@@ -33,7 +33,7 @@ class Ruleset:
         for chain in regular:
             self.line(f"add chain {family} {name} {chain}")
         sets = self._sets(family, name) if plan.chance(0.4) else []
-        hooks = HOOKS if family != "bridge" else HOOKS
+        hooks = HOOKS
         bases = []
         for i in range(rng.choice((1, 1, 2, 3))):
             hook, priority = rng.choice(hooks), rng.choice(PRIORITIES)
@@ -86,7 +86,7 @@ class Ruleset:
             f"ip saddr {neg}10.0.0.0/8", f"tcp dport {neg}{port}", f"udp dport {neg}{port}", f"meta l4proto {{ tcp, udp }} th dport {neg}{{ {port}, 20000-20004 }}",
             f"meta l4proto {neg}{rng.choice(('tcp', 'udp', 'icmp', '{ tcp, udp }'))}", f"ip protocol {neg}{rng.choice(('tcp', 'udp', 'icmp'))}",
             f"ip ttl {rng.choice(('< 64', '> 2', '63', '!= 64'))}", f"ip length {rng.choice(('> 100', '< 61', '20-60'))}",
-            f"meta length {rng.choice(('> 100', '< 61'))}", f"meta mark {neg}{rng.choice((0, 1, 2))}",
+            f"meta length {rng.choice(('> 100', '< 61'))}", f"meta mark {neg}{rng.choice((0, 1, 2))}", f"meta mark {neg}{rng.choice((0, 1, 2))}",
             f"tcp flags {rng.choice(('syn', '& (syn|ack) == syn', '& (fin|syn|rst|ack) != syn', '! ack'))}",
             f"icmp type {neg}{rng.choice(('echo-request', 'echo-reply', 'destination-unreachable'))}",
             f"meta pkttype {rng.choice(('host', 'broadcast', 'other'))}", f"ip dscp {neg}0", f"tcp sport {neg}{port}", f"udp sport {neg}{port}",

@@ -26,7 +26,7 @@ def shrink(host: Host, packet: int, check: Check) -> Host:
     for kinds in (("nft", "xt", "ipset"), ("listen", "sysctl", "bridge"), ("ip",), ("nft", "xt"), ("netns", "ip")):
         chosen = [item for item in best["items"] if item["do"] in kinds]
 
-        def check_items(kept: list[Any], chosen: list[Any] = chosen) -> bool:
+        def check_items(kept: list[Any], chosen: list[Any] = chosen, best: Host = best) -> bool:
             gone = {id(item) for item in chosen} - {id(item) for item in kept}
             return check(copy.deepcopy({**best, "items": [item for item in best["items"] if id(item) not in gone]}))
 

@@ -66,7 +66,7 @@ def _packet(plan: Plan, number: int) -> PacketSpec:
     if plan.chance(0.06):
         spec["tos"] = rng.choice((0x10, 0x08, 0xB8))
     if spec["how"] != "frame":
-        if plan.chance(0.08):
+        if plan.chance(0.2):
             spec["mark"] = rng.choice((1, 2, 3, 0x100))
         if plan.chance(0.02):
             spec["dev"] = sender.dev

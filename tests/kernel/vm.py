@@ -87,7 +87,7 @@ def initramfs(image: str, version: str, command: str) -> str:
     os.makedirs(f"{tree}/modules")
     shutil.copy(busybox, f"{tree}/bin/busybox")
     for module in EARLY:
-        found = [path for path in glob.glob(f"{image}/lib/modules/{version}/kernel/**/{module}.ko", recursive=True)]
+        found = glob.glob(f"{image}/lib/modules/{version}/kernel/**/{module}.ko", recursive=True)
         if found:
             shutil.copy(found[0], f"{tree}/modules/{module}.ko")
     early = " ".join(module for module in EARLY if os.path.exists(f"{tree}/modules/{module}.ko"))
