@@ -60,6 +60,9 @@ class FakeServices:
     def uncertain(self, rule: Any) -> None:
         pass
 
+    def reroute(self, ctx: HookContext) -> str | None:
+        return None
+
     def note(self, *args: object, **kwargs: object) -> None:
         pass
 
