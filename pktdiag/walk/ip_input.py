@@ -146,12 +146,13 @@ def _refused(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
 
 
 def _refused6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
-    """ip6_pkt_discard() and friends: the error route's input function answers with ICMPv6 (none for a blackhole)."""
+    """ip6_pkt_discard() and friends: the error route's input function counts and answers with ICMPv6. A blackhole's is
+    dst_discard(), which does neither and names no reason (net/ipv6/route.c: ip6_rt_init_dst_reject, net/core/dst.c)."""
     if decision.match is None:
         walk.drop(ns, "routing", dev, skb, decision.reason, decision.text + ".", counters=("Ip6InAddrErrors",), cause="martian")
         return
     if decision.error == "EINVAL":
-        walk.drop(ns, "routing", dev, skb, "IP_INNOROUTES", decision.text + ".", counters=("Ip6InNoRoutes",), cause="blackhole-route")
+        walk.drop(ns, "routing", dev, skb, "NOT_SPECIFIED", decision.text + ".", cause="blackhole-route")
         return
     code, name = (1, "admin-prohibited") if decision.error == "EACCES" else (0, "no-route")
     sent = icmp.error(walk, ns, skb, 1, code, dev=dev)
