@@ -32,9 +32,9 @@ def arp_matches(head: Head, ctx: HookContext) -> Tri:
     for (mac, mac_mask), actual_mac, flag in macs:
         if (masked(actual_mac, mac_mask[:6]) == masked(mac[:6], mac_mask[:6])) == bool(inv & flag):
             return False
-    if (masked(arp.sender, head.src_mask) == masked(head.src, head.src_mask)) == bool(inv & INV_SRCIP):
+    if (masked(arp.sender, head.src_mask) == int.from_bytes(head.src, "big")) == bool(inv & INV_SRCIP):
         return False
-    if (masked(arp.target, head.dst_mask) == masked(head.dst, head.dst_mask)) == bool(inv & INV_TGTIP):
+    if (masked(arp.target, head.dst_mask) == int.from_bytes(head.dst, "big")) == bool(inv & INV_TGTIP):
         return False
     for device, pattern, pattern_mask, flag in ((ctx.indev, head.iniface, head.iniface_mask, INV_VIA_IN),
                                                 (ctx.outdev, head.outiface, head.outiface_mask, INV_VIA_OUT)):

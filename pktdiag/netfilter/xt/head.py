@@ -9,13 +9,18 @@ from pktdiag.netfilter.xt.blob import Head
 from pktdiag.netfilter.xt.render import INV_DSTIP, INV_FRAG, INV_PROTO, INV_SRCIP, INV_VIA_IN, INV_VIA_OUT
 
 
+def _address(address: bytes, wanted: bytes, mask: bytes) -> bool:
+    """IPv4 masks the packet's address only, IPv6 both (ipv6_masked_addr_cmp): host bits left in a rule never match in IPv4."""
+    return masked(address, mask) == (int.from_bytes(wanted, "big") if len(wanted) == 4 else masked(wanted, mask))
+
+
 def clause_matches(head: Head, option: str, ctx: HookContext, family: int) -> bool:
     """One part of the head on its own: ``option`` as ``render.prefix_clauses`` names it."""
     packet, inv = ctx.skb.packet, head.invflags
     if option == "-s":
-        return (masked(packet.src, head.src_mask) == masked(head.src, head.src_mask)) != bool(inv & INV_SRCIP)
+        return _address(packet.src, head.src, head.src_mask) != bool(inv & INV_SRCIP)
     if option == "-d":
-        return (masked(packet.dst, head.dst_mask) == masked(head.dst, head.dst_mask)) != bool(inv & INV_DSTIP)
+        return _address(packet.dst, head.dst, head.dst_mask) != bool(inv & INV_DSTIP)
     if option == "-i":
         name = ctx.indev.name if ctx.indev is not None else ""
         return interface_matches(name, head.iniface, head.iniface_mask) != bool(inv & INV_VIA_IN)
@@ -33,9 +38,9 @@ def head_matches(head: Head, ctx: HookContext, family: int) -> bool:
     An empty mask matches everything, so ``! -s 0.0.0.0/0`` never does: that falls out of the comparison itself.
     """
     packet, inv = ctx.skb.packet, head.invflags
-    if (masked(packet.src, head.src_mask) == masked(head.src, head.src_mask)) == bool(inv & INV_SRCIP):
+    if _address(packet.src, head.src, head.src_mask) == bool(inv & INV_SRCIP):
         return False
-    if (masked(packet.dst, head.dst_mask) == masked(head.dst, head.dst_mask)) == bool(inv & INV_DSTIP):
+    if _address(packet.dst, head.dst, head.dst_mask) == bool(inv & INV_DSTIP):
         return False
     if head.iniface_mask[0] or inv & INV_VIA_IN:
         if not clause_matches(head, "-i", ctx, family):

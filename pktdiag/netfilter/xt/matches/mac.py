@@ -9,6 +9,9 @@ from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
 
+ARPHRD_ETHER = 1
+
+
 class Mac(NamedTuple):
     """struct xt_mac_info."""
 
@@ -26,9 +29,7 @@ def decode(rev: int, data: bytes, family: int) -> Mac:
 def evaluate(info: Mac, ctx: HookContext) -> Tri:
     """Without an Ethernet header it does not match, inverted or not."""
     device = ctx.indev or ctx.outdev
-    if len(ctx.skb.src_mac) != 6 or device is None or device.type not in (1, 772):
-        return False
-    if device.type != 1:
+    if len(ctx.skb.src_mac) != 6 or device is None or device.type != ARPHRD_ETHER:
         return False
     return (ctx.skb.src_mac == info.address) != info.invert
 
