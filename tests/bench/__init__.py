@@ -1,0 +1,1 @@
+"""What pktdiag costs, as ratios of runs taken in turns: ``scripts/bench``."""
