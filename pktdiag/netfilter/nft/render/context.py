@@ -100,16 +100,16 @@ class Protocols:
         """payload_dependency_store."""
         self.pending[base + 1] = statement
 
-    def implied_by(self, header: Header, base: int, statements: list[Statement], protocol_field: bool = False) -> None:
+    def implied_by(self, header: Header, field: Field, base: int, statements: list[Statement]) -> None:
         """payload_dependency_kill: a field of ``header`` was tested."""
         pending = self.pending.get(base)
-        if pending is None or not self._redundant(pending, header, base, protocol_field):
+        if pending is None or not self._redundant(pending, header, field, base):
             return
         del self.pending[base]
         if pending in statements:
             statements.remove(pending)
 
-    def _redundant(self, pending: Statement, header: Header, base: int, protocol_field: bool) -> bool:
+    def _redundant(self, pending: Statement, header: Header, field: Field, base: int) -> bool:
         left = pending.left
         if left is None:
             return False
@@ -118,13 +118,13 @@ class Protocols:
             if of.name in ("ip", "ip6") and base == TRANSPORT:
                 return False
             if base == left.more["base"]:
-                if protocol_field:
+                if field.name == header.key:
                     return False
                 if base == LL:
                     return bool(of.name == "ether" and pending.value in (0x8100, 0x88A8))
         if base == TRANSPORT and left.kind == "payload" and left.more["base"] == TRANSPORT and of is not None:
-            if of.name in ("icmp", "icmpv6"):
-                return False
+            if of.name in ("icmp", "icmpv6"):  # payload_may_dependency_kill_icmp
+                return of is header and field.icmp is not None and field.icmp == self.icmp_type
         return True
 
     def meta_implies(self, key: str, value: int | None, statements: list[Statement]) -> None:
@@ -137,7 +137,9 @@ class Protocols:
             return
         if self.family in MIXED:
             left = pending.left
-            if left is None or left.more.get("key") not in ("nfproto", "protocol") or key != "l4proto" or value not in (1, 58):
+            if left is None or key != "l4proto" or value not in (1, 58):
+                return
+            if left.more.get("key") not in ("nfproto", "protocol") and left.text != "ether type":
                 return
             four = pending.value in (2, 0x0800)
             if (not four and pending.value not in (10, 0x86DD)) or (four and value == 58) or (not four and value == 1):

@@ -59,6 +59,22 @@ def format_value(dtype: str, value: int, bits: int) -> str:
     return str(value)
 
 
+def format_end(dtype: str, value: int, bits: int) -> str:
+    """One end of a range: numbers, no names (range_expr_print)."""
+    if dtype == "time":
+        return f"{value // 1000}s"
+    if dtype == "inet_proto":
+        return str(value)
+    return format_value(dtype, value, bits) if dtype not in symbols.TABLES or dtype in symbols.QUOTED else _unnamed(dtype, value)
+
+
+def _unnamed(dtype: str, value: int) -> str:
+    formatter = _FORMATTERS.get(dtype)
+    if formatter is not None:
+        return formatter(value)
+    return f"0x{value:x}" if dtype in BITMASKS else str(value)
+
+
 def format_flags(dtype: str, value: int) -> list[str]:
     """A bitmask's single bits, lowest first."""
     return [format_value(dtype, 1 << bit, 32) if dtype != "ct_label" else str(bit)
@@ -91,7 +107,7 @@ def _ipv6(value: int) -> str:
 def _protocol(value: int) -> str:
     from pktdiag.netfilter.xt.render import PROTOCOLS
 
-    return PROTOCOLS.get(value) or str(value)
+    return "ip" if not value else PROTOCOLS.get(value) or str(value)
 
 
 def _duration(milliseconds: int) -> str:
@@ -123,8 +139,8 @@ def _tchandle(value: int) -> str:
         return "none"
     major, minor = value >> 16, value & 0xFFFF
     if not major:
-        return f":{minor:04x}"
-    return f"{major:04x}:{minor:04x}" if minor else f"{major:04x}:"
+        return f":{minor:x}"
+    return f"{major:x}:{minor:x}" if minor else f"{major:x}:"
 
 
 _FORMATTERS: dict[str, Callable[[int], str]] = {

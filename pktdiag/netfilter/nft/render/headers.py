@@ -69,7 +69,8 @@ HEADERS = {each.name: each for each in (
     Header("ah", TRANSPORT, (Field("nexthdr", 0, 8, "inet_proto"), Field("hdrlength", 8, 8), Field("reserved", 16, 16),
                              Field("spi", 32, 32), Field("sequence", 64, 32)), "nexthdr", L4),
     Header("esp", TRANSPORT, (Field("spi", 0, 32), Field("sequence", 32, 32))),
-    Header("comp", TRANSPORT, (Field("nexthdr", 0, 8, "inet_proto"), Field("flags", 8, 8), Field("cpi", 16, 16)), "nexthdr", L4),
+    Header("comp", TRANSPORT, (Field("nexthdr", 0, 8, "inet_proto"), Field("flags", 8, 8, "xinteger"),
+                               Field("cpi", 16, 16)), "nexthdr", L4),
 )}
 
 _NEXT = Field("nexthdr", 0, 8, "inet_proto")
@@ -96,6 +97,17 @@ IP_OPTIONS = {
     137: ("ssrr", (Field("type", 0, 8), _SIZE, Field("ptr", 16, 8), Field("addr", 24, 32, "ipv4_addr"))),
     148: ("ra", (Field("type", 0, 8), _SIZE, Field("value", 16, 16))),
 }
+SCTP_COMMON = (Field("type", 0, 8), Field("flags", 8, 8), Field("length", 16, 16))
+_INIT = (Field("init-tag", 32, 32), Field("a-rwnd", 64, 32), Field("num-outbound-streams", 96, 16),
+         Field("num-inbound-streams", 112, 16), Field("initial-tsn", 128, 32))
+SCTP_FIELDS = {
+    "data": (Field("tsn", 32, 32), Field("stream", 64, 16), Field("ssn", 80, 16), Field("ppid", 96, 32)), "init": _INIT,
+    "init-ack": _INIT, "sack": (Field("cum-tsn-ack", 32, 32), Field("a-rwnd", 64, 32), Field("num-gap-ack-blocks", 96, 16),
+                                Field("num-dup-tsns", 112, 16)),
+    "shutdown": (Field("cum-tsn-ack", 32, 32),), "ecne": (Field("lowest-tsn", 32, 32),), "cwr": (Field("lowest-tsn", 32, 32),),
+    "asconf-ack": (Field("seqno", 32, 32),), "asconf": (Field("seqno", 32, 32),), "forward-tsn": (Field("new-cum-tsn", 32, 32),),
+}
+"""Fields behind type, flags and length."""
 SCTP_CHUNKS = {0: "data", 1: "init", 2: "init-ack", 3: "sack", 4: "heartbeat", 5: "heartbeat-ack", 6: "abort", 7: "shutdown",
                8: "shutdown-ack", 9: "error", 10: "cookie-echo", 11: "cookie-ack", 12: "ecne", 13: "cwr",
                14: "shutdown-complete", 128: "asconf-ack", 130: "re-config", 132: "pad", 192: "forward-tsn", 193: "asconf",

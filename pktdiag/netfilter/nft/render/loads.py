@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs import ct as ct_keys
-from pktdiag.netfilter.nft.render.headers import IP_OPTIONS, IPV6_EXTENSIONS, SCTP_CHUNKS, TCP_OPTIONS, Field
+from pktdiag.netfilter.nft.render.headers import IP_OPTIONS, IPV6_EXTENSIONS, SCTP_CHUNKS, SCTP_COMMON, SCTP_FIELDS, TCP_OPTIONS, Field
 from pktdiag.netfilter.nft.render.tree import Node, leaf, show
 
 TYPE_CHECKING = False
@@ -135,11 +135,12 @@ def _exthdr(reader: Reader, each: Any, at: int) -> Node:
     families: dict[int, tuple[dict[int, tuple[str, tuple[Field, ...]]], str]] = {
         0: (IPV6_EXTENSIONS, ""), 1: (TCP_OPTIONS, "tcp option "), 2: (IP_OPTIONS, "ip option ")}
     if each.op not in families:
-        name = f"sctp chunk {SCTP_CHUNKS.get(each.type, each.type)}"
+        chunk = SCTP_CHUNKS.get(each.type, str(each.type))
+        name, found = f"sctp chunk {chunk}", SCTP_COMMON + SCTP_FIELDS.get(chunk, ())
     else:
         table, prefix = families[each.op]
         known = table.get(each.type)
-        name, found = (prefix + known[0], known[1]) if known else (f"{prefix}@{each.type}", ())
+        name, found = (prefix + known[0], known[1]) if known else (f"{prefix}{each.type}", ())
     present = each.flags & 1
     node = Node("exthdr", "boolean" if present else "integer", 8 if present else each.length * 8, at, bool(present))
     node.more.update(op=each.op, offset=each.offset * 8, fields=found, prefix=name)

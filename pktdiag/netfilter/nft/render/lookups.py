@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.netfilter.nft.exprs import decode
 from pktdiag.netfilter.nft.render.context import Statement
-from pktdiag.netfilter.nft.render.set_text import set_text
+from pktdiag.netfilter.nft.render.set_text import data_fields, set_text
 from pktdiag.netfilter.nft.render.tree import Node, constant, show
 
 TYPE_CHECKING = False
@@ -23,13 +23,18 @@ def _set(reader: Reader, name: str) -> Any:
 def _key(reader: Reader, name: str, offset: int) -> Node:
     found = _set(reader, name)
     node = reader.get(offset, found.key_length if found is not None else None)
+    if node.kind == "concat":
+        node.parts = [_bit_field(reader, part) for part in node.parts]
+    return reader.complete(_bit_field(reader, node))
+
+
+def _bit_field(reader: Reader, node: Node) -> Node:
+    """A masked load as the field it stands for."""
     if node.kind == "binop" and node.op == "&" and node.left is not None and node.left.kind in ("payload", "exthdr"):
         from pktdiag.netfilter.nft.render.relations import trimmed
 
-        field = trimmed(reader, node)
-        if field is not None:
-            return field
-    return reader.complete(node)
+        return trimmed(reader, node) or node
+    return node
 
 
 def lookup(reader: Reader, each: Any, at: int) -> None:
@@ -49,9 +54,7 @@ def lookup(reader: Reader, each: Any, at: int) -> None:
     data = Node("map", "integer", (found.info.data_length if found else 4) * 8, node.first)
     data.left, data.text = node, text
     if found is not None:
-        from pktdiag.netfilter.nft.render.set_text import declared_fields
-
-        fields = declared_fields(found.info.data_type, found.info.data_length)
+        fields = data_fields(found.info)
         if len(fields) == 1:
             data.dtype, data.host = fields[0].dtype, fields[0].host
     reader.set(each.dreg, data)
@@ -82,9 +85,7 @@ def dynset(reader: Reader, each: Any, at: int) -> None:
         found = _set(reader, each.set_name)
         data = reader.get(each.sreg_data, found.info.data_length if found else None)
         if data.kind == "value":
-            from pktdiag.netfilter.nft.render.set_text import declared_fields
-
-            fields = declared_fields(found.info.data_type, found.info.data_length)
+            fields = data_fields(found.info)
             shown = constant(fields[0].dtype, data.more["data"], fields[0].host, fields[0].size * 8, reader.resolver)
         else:
             shown = show(reader.complete(data), reader.resolver)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.netfilter.nft.exprs.nat_range import NETMAP, PERSISTENT, PROTO_RANDOM, RANDOM_FULLY
-from pktdiag.netfilter.nft.render.tree import constant, show
+from pktdiag.netfilter.nft.render.tree import constant, prefix_length, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ def nat(reader: Reader, each: Any, at: int) -> None:
         size, dtype = (16, "ipv6_addr") if each.family == 10 else (4, "ipv4_addr")
         node = reader.get(addr_min)
         first = min(first, node.first)
-        address = _range(reader, addr_min, addr_max, dtype, size, each.family == 10 and each.proto_min is not None)
-        concat = node.kind == "map"
-        if reader.family in (1, 5, 7):
+        brackets = each.family == 10 and each.proto_min is not None
+        address = _range(reader, addr_min, addr_max, dtype, size, brackets, bool(each.flags & NETMAP))
+        concat = node.kind == "map" and node.bits > size * 8
+        if reader.family in (1, 5, 7) or concat:
             family = " ip6" if each.family == 10 else " ip"
-    if each.proto_min is not None and not (concat and each.proto_min not in reader.registers):
+    if getattr(each, "proto_min", None) is not None and not concat:
         node = reader.get(each.proto_min)
         first = min(first, node.first)
         if node.kind == "payload":
@@ -44,7 +45,7 @@ def nat(reader: Reader, each: Any, at: int) -> None:
     reader.add(f"{text} {flags}" if flags else text, at, first)
 
 
-def _range(reader: Reader, low: int, high: int | None, dtype: str, size: int, brackets: bool) -> str:
+def _range(reader: Reader, low: int, high: int | None, dtype: str, size: int, brackets: bool, prefix: bool = False) -> str:
     one = reader.get(low)
     two = reader.get(high) if high is not None else one
     texts = []
@@ -56,6 +57,10 @@ def _range(reader: Reader, low: int, high: int | None, dtype: str, size: int, br
             texts.append(show(reader.complete(node), reader.resolver))
     if one.kind != "value" or texts[0] == texts[1]:
         return texts[0]
+    if prefix:
+        first, last = (int.from_bytes(node.more["data"][:size], "big") for node in (one, two))
+        length = prefix_length((1 << size * 8) - 1 ^ first ^ last, size * 8)
+        return texts[0] if length is None else f"{texts[0]}/{length}"
     return "-".join(texts)
 
 

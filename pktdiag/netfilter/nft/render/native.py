@@ -73,7 +73,7 @@ class Reader:
             self.name_payload(node)
             if node.more.get("header") is not None:
                 header = node.more["header"]
-                self.protocols.implied_by(header, node.more["base"], self.statements, node.more["field"].name == header.key)
+                self.protocols.implied_by(header, node.more["field"], node.more["base"], self.statements)
         elif node.kind == "exthdr":
             base = {1: 2}.get(node.more["op"], 1)
             self.protocols.pending_remove(base, self.statements)

@@ -22,7 +22,7 @@ def payload_set(reader: Reader, each: Any, at: int) -> None:
         packed = _bit_field(reader, each, source)
         if packed is not None:
             header, field, value = packed
-            reader.protocols.implied_by(header, each.base, reader.statements)
+            reader.protocols.implied_by(header, field, each.base, reader.statements)
             reader.add(f"{header.name} {field.name} set {format_value(field.dtype, value, field.bits)}", at, source.first)
             return
     reader.complete(target)

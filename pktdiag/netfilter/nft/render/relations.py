@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from pktdiag.netfilter.nft.render.context import Statement
-from pktdiag.netfilter.nft.render.datatypes import BITMASKS, PREFIXED, STRINGS, format_flags, format_value
+from pktdiag.netfilter.nft.render.datatypes import BITMASKS, PREFIXED, STRINGS, format_end, format_flags, format_value
 from pktdiag.netfilter.nft.render.headers import HEADERS, LL, Field, Header
 from pktdiag.netfilter.nft.render.tree import Node, constant, number, prefix_length, show
 
@@ -97,6 +97,9 @@ def _merge_range(reader: Reader, statement: Statement) -> None:
     if pair not in ((">=", "<="), ("<", ">")):
         return
     sign = " != " if pair == ("<", ">") else " "
+    if isinstance(before.value, int) and isinstance(statement.value, int) and statement.left is not None:
+        kind, bits = statement.left.dtype, statement.left.bits
+        before.low, statement.low = (format_end(kind, each.value, bits) for each in (before, statement))  # type: ignore[arg-type]
     merged = Statement(f"{statement.key}{sign}{before.low}-{statement.low}", before.first, statement.last, True)
     del reader.statements[-2:]
     reader.statements.append(merged)
@@ -126,7 +129,7 @@ def _payload_match(reader: Reader, left: Node, op: str, data: bytes, at: int) ->
             header, field = found
             node.more.update(header=header, field=field)
             node.text, node.dtype = f"{header.name} {field.name}", field.dtype
-            reader.protocols.implied_by(header, base, reader.statements, field.name == header.key)
+            reader.protocols.implied_by(header, field, base, reader.statements)
             right = format_value(field.dtype, piece << field.bits - take, field.bits)
             if take < field.bits:
                 right = f"{right}/{take}" if field.dtype in PREFIXED else right
@@ -169,11 +172,14 @@ def _masked(reader: Reader, binop: Node, op: str, data: bytes, at: int) -> None:
         node, shift = trimmed
         if inner.kind == "payload":
             header, field = node.more["header"], node.more["field"]
-            reader.protocols.implied_by(header, node.more["base"], reader.statements, field.name == header.key)
+            reader.protocols.implied_by(header, field, node.more["base"], reader.statements)
         else:
             reader.complete(node)
         piece = value >> shift
-        _relation(reader, node, op, format_value(node.dtype, piece, node.bits), at, piece)
+        right = format_value(node.dtype, piece, node.bits)
+        statement = _relation(reader, node, op, right, at, piece)
+        statement.key, statement.low = show(node, reader.resolver), right
+        _merge_range(reader, statement)
         return
     dtype, mask = inner.dtype, binop.right
     if inner.dtype in STRINGS:
@@ -230,7 +236,7 @@ def _trim(reader: Reader, inner: Node, mask: int, bits: int) -> tuple[Node, int]
 def compare_range(reader: Reader, left: Node, negated: bool, low: bytes, high: bytes, at: int) -> None:
     """A range expression."""
     reader.complete(left)
-    ends = [constant(left.dtype, edge, left.host, left.bits, reader.resolver) for edge in (low, high)]
+    ends = [constant(left.dtype, edge, left.host, left.bits, reader.resolver, end=True) for edge in (low, high)]
     _relation(reader, left, "!=" if negated else "==", "-".join(ends), at, None)
 
 
@@ -249,6 +255,7 @@ def trimmed(reader: Reader, binop: Node) -> Node | None:
     node, shift = found
     header, field = node.more.get("header"), node.more.get("field")
     if header is not None and field is not None:
-        reader.protocols.implied_by(header, node.more["base"], reader.statements, field.name == header.key)
+        reader.protocols.implied_by(header, field, node.more["base"], reader.statements)
     node.more["shift"] = shift
+    node.bits = binop.bits
     return node

@@ -10,7 +10,7 @@ import sys
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft import verdict as verdicts
-from pktdiag.netfilter.nft.render.datatypes import HOST_ORDER, PREFIXED, STRINGS, TYPE_BITS, TYPE_NAMES
+from pktdiag.netfilter.nft.render.datatypes import BITMASKS, HOST_ORDER, PREFIXED, STRINGS, TYPE_BITS, TYPE_NAMES, format_flags
 from pktdiag.netfilter.nft.render.tree import Node, constant, number, prefix_length
 from pktdiag.netfilter.nft.sets import (
     ANONYMOUS,
@@ -23,6 +23,7 @@ from pktdiag.netfilter.nft.sets import (
     OBJECT,
     Element,
     Set,
+    SetInfo,
     SetStore,
 )
 
@@ -36,6 +37,8 @@ class FieldType(NamedTuple):
     host: bool
     size: int
     """Bytes without the padding to a register."""
+    shift: int = 0
+    """Bits below a bit field's value."""
 
 
 def set_text(reader: Reader, name: str, key: Node | None) -> str:
@@ -57,13 +60,29 @@ def _store(reader: Reader) -> SetStore:
 def key_fields(found: Set, key: Node | None) -> list[FieldType]:
     """Types of the key's parts: as the left side has them, else as the set was declared."""
     if key is not None and key.kind == "concat":
-        return [FieldType(part.dtype, part.host, part.size) for part in key.parts]
+        return [FieldType(part.dtype, part.host, part.size, part.more.get("shift", 0)) for part in key.parts]
     if key is not None and key.kind != "value":
-        return [FieldType(key.dtype, key.host, found.key_length)]
-    return declared_fields(found.info.key_type, found.key_length)
+        return [FieldType(key.dtype, key.host, found.key_length, key.more.get("shift", 0))]
+    return declared_fields(found.info.key_type, found.key_length, _host(found.info.userdata, 0))
 
 
-def declared_fields(type_id: int, length: int) -> list[FieldType]:
+def data_fields(info: SetInfo) -> list[FieldType]:
+    """Types of a map's values."""
+    return declared_fields(info.data_type, info.data_length, _host(info.userdata, 1))
+
+
+def _host(userdata: bytes, wanted: int) -> bool:
+    """NFTNL_UDATA_SET_KEYBYTEORDER (0) or DATABYTEORDER (1): plain integers have no byte order of their own."""
+    at = 0
+    while at + 2 <= len(userdata):
+        kind, length = userdata[at], userdata[at + 1]
+        if kind == wanted and length == 4:
+            return int.from_bytes(userdata[at + 2 : at + 6], sys.byteorder) == 1
+        at += 2 + length
+    return False
+
+
+def declared_fields(type_id: int, length: int, host: bool = False) -> list[FieldType]:
     """A type id holds six bits for each part of a concatenation."""
     ids = []
     while type_id:
@@ -71,7 +90,8 @@ def declared_fields(type_id: int, length: int) -> list[FieldType]:
         type_id >>= 6
     names = [TYPE_NAMES.get(each, "xinteger") for each in reversed(ids)] or ["xinteger"]
     if len(names) == 1:
-        return [FieldType(names[0], names[0] in HOST_ORDER, length)]
+        size = (TYPE_BITS.get(names[0], length * 8) + 7) // 8
+        return [FieldType(names[0], names[0] in HOST_ORDER or (names[0] == "integer" and host), min(size, length))]
     return [FieldType(name, name in HOST_ORDER, (TYPE_BITS.get(name, 32) + 7) // 8) for name in names]
 
 
@@ -109,15 +129,21 @@ def _key_text(reader: Reader, element: Element, fields: list[FieldType]) -> str:
 def _range_text(reader: Reader, low: bytes, high: bytes, kind: FieldType) -> str:
     """A value, a prefix where the type has prefixes and the ends fit, else a range."""
     bits = len(low) * 8
-    first = constant(kind.dtype, low, kind.host, bits, reader.resolver)
+    if kind.shift:
+        low, high = (_shifted(edge, kind.shift) for edge in (low, high))
     if low == high:
-        return first
+        flags = format_flags(kind.dtype, number(low, kind.host)) if kind.dtype in BITMASKS else []
+        return " | ".join(flags) if len(flags) > 1 else constant(kind.dtype, low, kind.host, bits, reader.resolver)
     one, two = number(low, kind.host), number(high, kind.host)
     if kind.dtype in PREFIXED:
         length = prefix_length((1 << bits) - 1 ^ one ^ two, bits)
         if length is not None and not one & (one ^ two):
-            return f"{first}/{length}"
-    return f"{first}-{constant(kind.dtype, high, kind.host, bits, reader.resolver)}"
+            return f"{constant(kind.dtype, low, kind.host, bits)}/{length}"
+    return "-".join(constant(kind.dtype, edge, kind.host, bits, reader.resolver, end=True) for edge in (low, high))
+
+
+def _shifted(value: bytes, shift: int) -> bytes:
+    return (int.from_bytes(value, "big") >> shift).to_bytes(len(value), "big")
 
 
 def _intervals(reader: Reader, elements: list[Element], kind: FieldType) -> list[tuple[str, Element]]:
@@ -167,9 +193,9 @@ def _data(reader: Reader, found: Set, element: Element) -> str:
         return f"{tail} : {verdicts.name(element.verdict)}"
     if element.data is None:
         return tail
-    fields = declared_fields(info.data_type, len(element.data)) if info.data_type != DATA_VERDICT else []
+    fields = data_fields(info) if info.data_type != DATA_VERDICT else []
     size = sum(each.size + 3 & ~3 for each in fields)
-    pairs = _split(element.data[:size] if len(fields) > 1 else element.data, fields)
+    pairs = _split(element.data, fields)
     if info.flags & INTERVAL and len(element.data) == 2 * size and len(fields) >= 1:
         high = _split(element.data[size:], fields)
         return f"{tail} : " + " . ".join(_range_text(reader, one, two, kind) for (one, kind), (two, _) in zip(pairs, high))

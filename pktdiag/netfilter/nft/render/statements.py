@@ -6,6 +6,7 @@ from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.exprs import Expression
 from pktdiag.netfilter.nft.exprs.log import LEVEL_NAMES
 from pktdiag.netfilter.nft.exprs.reject import ICMP_CODES, ICMP_UNREACH, ICMPV6_CODES, ICMPX_CODES, ICMPX_UNREACH, TCP_RST
+from pktdiag.netfilter.nft.render.context import MIXED
 from pktdiag.netfilter.nft.render.datatypes import duration
 from pktdiag.netfilter.nft.render.tree import constant, show
 
@@ -143,7 +144,7 @@ def _last(each: Any) -> str:
 
 
 def _reject(reader: Reader, each: Any, at: int) -> None:
-    """reject_stmt_print: port unreachable goes without saying, except in a bridge table."""
+    """reject_stmt_print: port unreachable goes without saying where the table's family says which."""
     from pktdiag.netfilter.nft.render.headers import NETWORK, TRANSPORT
 
     protocols = reader.protocols
@@ -157,12 +158,10 @@ def _reject(reader: Reader, each: Any, at: int) -> None:
             text += f" with icmpx {ICMPX_CODES.get(each.code, each.code)}"
     elif each.type == ICMP_UNREACH:
         six = reader.family == 10 or protocols.header[NETWORK] == "ip6"
-        default = 4 if six else 3
-        if each.code != default or reader.family in (5, 7):
+        if each.code != (4 if six else 3) or reader.family in MIXED:
             codes, name = (ICMPV6_CODES, "icmpv6") if six else (ICMP_CODES, "icmp")
             text += f" with {name} {codes.get(each.code, each.code)}"
-            if reader.family == 1 and each.code != default:
-                protocols.pending_remove(NETWORK, reader.statements)
+            protocols.pending_remove(NETWORK, reader.statements)
     if reader.family in (5, 7):
         protocols.pending_remove(NETWORK, reader.statements)
     reader.add(text, at)
@@ -244,8 +243,7 @@ def _fwd(reader: Reader, each: Any, at: int) -> None:
 
 def _synproxy(each: Any) -> str:
     text = "synproxy"
-    text += f" mss {each.mss}" if each.flags & 1 else ""
-    text += f" wscale {each.wscale}" if each.flags & 2 else ""
+    text += f" mss {each.mss} wscale {each.wscale}" if each.flags & 3 else ""
     text += " timestamp" if each.flags & 8 else ""
     return text + (" sack-perm" if each.flags & 4 else "")
 
@@ -256,17 +254,13 @@ def _exthdr_set(reader: Reader, each: Any, at: int) -> None:
     name, fields = TCP_OPTIONS.get(each.type, (f"@{each.type}", ()))
     field = next((one.name for one in fields if one.offset == each.offset * 8 and one.bits == each.length * 8), "")
     shown, first = value(reader, each.sreg, "integer", each.length)
-    from pktdiag.netfilter.nft.render.headers import TRANSPORT
-
-    reader.protocols.pending_remove(TRANSPORT, reader.statements)
     place = f"{name} {field}" if field else f"@{each.type},{each.offset * 8},{each.length * 8}"
     reader.add(f"tcp option {place} set {shown}", at, first)
 
 
 def _exthdr_strip(reader: Reader, each: Any, at: int) -> None:
-    from pktdiag.netfilter.nft.render.headers import TCP_OPTIONS, TRANSPORT
+    from pktdiag.netfilter.nft.render.headers import TCP_OPTIONS
 
-    reader.protocols.pending_remove(TRANSPORT, reader.statements)
     reader.add(f"reset tcp option {TCP_OPTIONS.get(each.type, (str(each.type), ()))[0]}", at)
 
 

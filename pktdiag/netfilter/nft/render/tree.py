@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.netfilter.nft.render.datatypes import BITMASKS, HOST_ORDER, STRINGS, format_flags, format_string, format_value
+from pktdiag.netfilter.nft.render.datatypes import BITMASKS, HOST_ORDER, STRINGS, format_end, format_flags, format_string, format_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def operand(dtype: str, value: int, bits: int) -> str:
     return format_value(dtype, value, bits)
 
 
-def constant(dtype: str, data: bytes, host: bool, bits: int, resolver: Any = None) -> str:
-    """A constant's text; ``resolver`` turns an interface index into its name or None."""
+def constant(dtype: str, data: bytes, host: bool, bits: int, resolver: Any = None, *, end: bool = False) -> str:
+    """A constant's text; ``resolver`` turns an interface index into its name or None. ``end``: of a range."""
     if dtype in STRINGS:
         return format_string(data)
     value = number(data, host)
@@ -86,7 +86,7 @@ def constant(dtype: str, data: bytes, host: bool, bits: int, resolver: Any = Non
     if dtype == "ct_label":
         flags = format_flags(dtype, value)
         return ",".join(flags) if flags else "0"
-    return format_value(dtype, value, bits)
+    return format_end(dtype, value, bits) if end else format_value(dtype, value, bits)
 
 
 def prefix_length(mask: int, bits: int) -> int | None:
