@@ -8,7 +8,6 @@ from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
-
 ARPHRD_ETHER = 1
 
 
