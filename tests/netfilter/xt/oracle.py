@@ -68,6 +68,13 @@ class Wire:
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.peer = lab, Lab()
+        try:
+            self._connect(lab)
+        except BaseException:
+            self.peer.close()
+            raise
+
+    def _connect(self, lab: Lab) -> None:
         n, p = lab.name, self.peer.name
         for name in (n, p):
             for key in ("forwarding=0", "accept_ra=0", "router_solicitations=0", "dad_transmits=0"):
