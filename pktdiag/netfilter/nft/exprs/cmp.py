@@ -7,7 +7,7 @@ from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, doubt
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import BREAK
-from pktdiag.netfilter.nft.wire import data_value, register, u32
+from pktdiag.netfilter.nft.wire import MalformedError, data_value, register, u32
 
 EQ, NEQ, LT, LTE, GT, GTE = range(6)
 SYMBOLS = ("==", "!=", "<", "<=", ">", ">=")
@@ -65,4 +65,7 @@ def _ordered(op: int, value: bytes, data: bytes) -> bool:
 
 
 def decode(attrs: dict[int, bytes]) -> Cmp:
-    return Cmp(register(attrs, 1), u32(attrs, 2), data_value(attrs, 3))
+    op = u32(attrs, 2)
+    if op > GTE:
+        raise MalformedError(f"operation {op}")
+    return Cmp(register(attrs, 1), op, data_value(attrs, 3))

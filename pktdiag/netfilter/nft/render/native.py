@@ -205,7 +205,11 @@ _HANDLERS: dict[type, Any] = {
 def native_parts(ns: NamespaceView, rule: Rule, expressions: list[Expression]) -> list[Part]:
     """The rule's parts in nft syntax; ``comment "…"`` stands at the end."""
     reader = Reader(ns, rule)
-    reader.read(expressions)
+    try:
+        reader.read(expressions)
+    except (LookupError, ValueError, TypeError, AttributeError):
+        # not what nft or the kernel would make: better named than guessed
+        return [Part(f"[{each.__class__.__name__.lower()}]", at, at) for at, each in enumerate(expressions)]
     parts = [Part(each.text, each.first, each.last) for each in reader.statements if each.text]
     text = _comment(rule.userdata)
     if text is not None:
