@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes import find
+from pktdiag.explain.causes import find, stale
 from pktdiag.explain.causes.case import Case, Finding, Proposal
 from pktdiag.explain.whatif.changes import Change
 from pktdiag.explain.whatif.overlay import OverlayHost
@@ -21,9 +21,10 @@ def explain(host: HostView, question: Question, trace: Trace) -> Trace:
     if leg is None or leg.drop is None:
         return trace
     case = make_case(host, question, trace, leg)
-    finding = find(case)
-    tried = [_as_fix(host, question, leg.drop, proposal) for proposal in finding.proposals]
-    fixes = tuple(sorted((fix for fix in tried if fix is not None), key=lambda fix: not fix.verified))
+    finding = stale.find(case) or find(case)
+    tried = [(proposal, _as_fix(host, question, leg.drop, proposal)) for proposal in finding.proposals]
+    helping = [(not proposal.first, not fix.verified, fix) for proposal, fix in tried if fix is not None]
+    fixes = tuple(fix for _, _, fix in sorted(helping, key=lambda item: item[:2]))
     return trace._replace(summary=finding.summary or trace.summary, fixes=fixes, evidence=finding.evidence)
 
 
@@ -79,7 +80,8 @@ def _same_rule(one: Drop, other: Drop) -> bool:
     """The same rule or policy, wherever an inserted rule moved it to."""
     if one.rule is None or other.rule is None:
         return one.rule is other.rule
-    return (one.rule.table, one.rule.chain, one.rule.text, one.rule.backend) == (other.rule.table, other.rule.chain, other.rule.text, other.rule.backend)
+    mine, its = ((rule.backend, rule.table, rule.chain, rule.text) for rule in (one.rule, other.rule))
+    return mine == its
 
 
 def _in_a_row(steps: list[str]) -> str:

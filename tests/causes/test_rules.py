@@ -104,13 +104,13 @@ def test_a_firewalls_prohibition(lab: Lab) -> None:
 @pytest.mark.parametrize("tool", ["iptables-nft", "iptables-legacy"])
 def test_docker_keeps_networks_apart(lab: Lab, tool: str) -> None:
     """18: DOCKER-ISOLATION."""
-    lab.sh(DOCKER.format(tool=tool) + """
+    lab.sh(DOCKER.format(tool=tool) + f"""
         {tool} -N DOCKER-ISOLATION-STAGE-1; {tool} -N DOCKER-ISOLATION-STAGE-2
         {tool} -I FORWARD 2 -j DOCKER-ISOLATION-STAGE-1
         {tool} -A DOCKER-ISOLATION-STAGE-1 -i br0 ! -o br0 -j DOCKER-ISOLATION-STAGE-2
         {tool} -A DOCKER-ISOLATION-STAGE-1 -i br1 ! -o br1 -j DOCKER-ISOLATION-STAGE-2
         {tool} -A DOCKER-ISOLATION-STAGE-2 -o br0 -j DROP
-        {tool} -A DOCKER-ISOLATION-STAGE-2 -o br1 -j DROP""".format(tool=tool))
+        {tool} -A DOCKER-ISOLATION-STAGE-2 -o br1 -j DROP""")
     lab.serve(lab.app, 9000)
     port = sport()
     answer = lab.why(f"ns:{lab.web}:{port}", f"{APP}:9000/udp")

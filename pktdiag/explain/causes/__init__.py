@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pktdiag.explain.causes import bridge, conntrack, forwarding, listener, neighbours, routing, rules, sizes
 from pktdiag.explain.causes.case import Case, Finding
+from pktdiag.explain.causes.words import at, capital, rejected, sentence
 
 _BY_CAUSE = {
     "no-listener": listener.no_listener,
@@ -25,6 +26,8 @@ _BY_CAUSE = {
     "policy-drop": rules.dropped,
     "conntrack-table-full": conntrack.table_full,
     "hairpin": bridge.hairpin,
+    "bridge-mtu": sizes.does_not_fit,
+    "peer-mtu": sizes.does_not_fit,
 }
 
 
@@ -33,8 +36,7 @@ def find(case: Case) -> Finding:
     handler = _BY_CAUSE.get(case.drop.cause)
     if handler is None and case.drop.rule is not None:
         handler = rules.dropped
-    if handler is None and "hairpin" in case.drop.cause:
-        handler = bridge.hairpin
     if handler is None:
-        return Finding("", (case.drop.text,), ())
+        what = "the answer is " + rejected(case) if case.is_reply else rejected(case)
+        return Finding(sentence(f"{capital(what)} {at(case)}: {case.drop.text}"), (), ())
     return handler(case)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside
+from pktdiag.explain.causes.words import at
 from pktdiag.explain.whatif.changes import ChangeLink
 
 
 def hairpin(case: Case) -> Finding:
     """hairpin mode off: a container cannot reach itself through its published address."""
-    link = case.ns.link_named(case.drop.device)
     name = case.drop.device
-    evidence = (case.drop.text, f"/sys/class/net/{name}/brport/hairpin_mode is 0: {inside(case, f'bridge -d link show dev {name}')}")
+    link = case.ns.link_named(name)
+    bridge = case.ns.link(link.master) if link is not None and link.master else None
+    who = f"The bridge {bridge.name}" if bridge is not None else "The bridge"
+    summary = (f"{who} {at(case)} does not send a frame back out of {name}, the port it came in through: hairpin mode is off there, so "
+               "what is behind that port cannot reach itself through a published address.")
+    evidence = (f"hairpin is off: {inside(case, f'bridge -d link show dev {name}')}",)
     if link is None:
-        return Finding("", evidence, ())
-    proposal = Proposal(f"let the bridge send frames back out of {name}", (inside(case, f"bridge link set dev {name} hairpin on"),),
+        return Finding(summary, evidence, ())
+    proposal = Proposal(f"Let the bridge send frames back out of {name} (a new container gets a new port; engines do it for all with the "
+                        "userland proxy off)", (inside(case, f"bridge link set dev {name} hairpin on"),),
                         (ChangeLink(case.ns.id, link.ifindex, {"port": {"hairpin": 1}}),))
-    return Finding(f"The bridge in {place(case)} will not send the frame back out of {name}, the port it came from (hairpin mode is off).",
-                   evidence, (proposal,))
+    return Finding(summary, evidence, (proposal,))

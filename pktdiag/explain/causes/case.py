@@ -36,6 +36,8 @@ class Proposal(NamedTuple):
     commands: tuple[str, ...]
     changes: tuple[Change, ...]
     """Empty: it cannot be tried on a view (restart an engine, change an application)."""
+    first: bool = False
+    """What mends the cause itself, to be named before changes that merely help this packet."""
 
 
 class Finding(NamedTuple):

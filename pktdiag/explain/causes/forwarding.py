@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.words import capital
 from pktdiag.explain.whatif.changes import Change, SetSysctl
 from pktdiag.model.kernel import AF_INET
 from pktdiag.model.packet import format_address
@@ -13,7 +14,6 @@ def not_forwarding(case: Case) -> Finding:
     """ip_forward=0, for the whole namespace or on the one interface."""
     v4 = case.packet.family == AF_INET
     dev = case.drop.device
-    where = place(case)
     if not v4:
         changes: tuple[Change, ...] = (SetSysctl(case.ns.id, "net/ipv6/conf/all/forwarding", "1"),)
         key = "net.ipv6.conf.all.forwarding"
@@ -26,9 +26,11 @@ def not_forwarding(case: Case) -> Finding:
         changes = (SetSysctl(case.ns.id, "net/ipv4/ip_forward", "1"), *(
             SetSysctl(case.ns.id, f"net/ipv4/conf/{name}/forwarding", "1")
             for name in ("all", *(link.name for link in case.ns.links().values()))))
-    summary = (f"{where[0].upper()}{where[1:]} does not forward packets ({key}=0), so what is addressed to "
-               f"{format_address(case.packet.dst)} is dropped silently.")
-    evidence = (f"{key} is 0: {inside(case, 'sysctl ' + key)}",
-                f"Counter it moves: {', '.join(case.drop.counters) or 'none'}")
-    return Finding(summary, evidence, (Proposal("switch forwarding on (and in the file under /etc/sysctl.d that wins)",
-                                                (inside(case, f"sysctl -w {key}=1"),), changes),))
+    came = f" that come in through {dev}" if ".conf." in key and dev else ""
+    what = "The answer" if case.is_reply else "This packet"
+    summary = (f"{capital(place(case))} does not forward packets{came} ({key}=0). {what} to {format_address(case.packet.dst)} is dropped "
+               f"{'without a word' if not case.drop.answer else 'and answered with ' + case.drop.answer}.")
+    setting = f"net/ipv4/conf/{dev}/forwarding" if ".conf." in key and "." in dev else key  # eth0.5 needs the other separator
+    return Finding(summary, (f"{key} is 0: {inside(case, 'sysctl ' + setting)}",),
+                   (Proposal("Switch forwarding on, and in the file under /etc/sysctl.d that wins (systemd-analyze cat-config sysctl.d)",
+                             (inside(case, f"sysctl -w {setting}=1"),), changes),))

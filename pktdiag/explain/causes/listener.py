@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pktdiag.explain.causes import engines
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.words import at, capital, rejected, sentence
 from pktdiag.explain.whatif import nft_rule
 from pktdiag.explain.whatif.changes import AddNatChain
 from pktdiag.model.host import Socket
@@ -28,34 +30,44 @@ def no_listener(case: Case) -> Finding:
     name = PROTO_NAMES.get(packet.proto, str(packet.proto))
     where = place(case)
     if packet.is_icmp or not packet.has_ports:
-        return Finding("", (case.drop.text,), ())
+        return Finding(sentence(f"{capital(rejected(case))} {at(case)}: {case.drop.text}"), (), ())
     tool = "ss -lntp" if packet.proto == IPPROTO_TCP else "ss -lnup"
-    evidence = [f"No {name} socket on port {packet.dport} at {format_address(packet.dst)} in {where}: {inside(case, tool)}",
-                f"Counter it moves: {', '.join(case.drop.counters) or 'none'}: {inside(case, 'nstat -az')}"]
-    answered = f", which answers {case.drop.answer}" if case.drop.answer else ""
-    summary = f"Delivered to {where}, where nobody listens on {name} port {packet.dport}{answered}."
+    evidence = [f"No {name} socket on port {packet.dport} at {format_address(packet.dst)} {at(case)}: {inside(case, tool)}"]
+    summary = f"{capital(rejected(case))}: it is delivered to {where}, where nobody listens on {name} port {packet.dport}."
     here = _bound_elsewhere(case, packet)
     if here:
         shown = ", ".join(dict.fromkeys(endpoint(sock.local, sock.lport) for sock in here))
         owner = sockets.receiver(case.ns, here[0], None).process or "a process"
-        summary = f"{owner} in {where} listens on {shown}, not on {format_address(packet.dst)}{answered}."
-        proposal = Proposal("bind the service to 0.0.0.0 (or to the address that is used), not to a loopback or other address",
-                            (inside(case, tool),), ())
+        summary = (f"{capital(rejected(case))}: it is delivered to {where}, where {owner} listens on {shown} only, not on "
+                   f"{format_address(packet.dst)}.")
+        wildcard = "0.0.0.0" if packet.family == AF_INET else "::"
+        proposal = Proposal(f"Let {owner} listen on {wildcard}, or on {format_address(packet.dst)}", (inside(case, tool),), ())
         return Finding(summary, tuple(evidence), (proposal,))
     proposals: list[Proposal] = []
     for ns, sock, address in _listeners_elsewhere(case, packet):
         target = place(case, ns)
         got = sockets.receiver(ns, sock, case.host.container_of(ns.id))
-        evidence.append(f"{target} does listen: {got.socket} ({got.process or 'unknown process'}, pid {got.pid})")
+        evidence.append(f"{capital(target)} does listen: {got.socket} ({got.process or 'unknown process'}, pid {got.pid})")
         if not proposals:
-            summary += f" {target[0].upper()}{target[1:]} does listen on port {packet.dport}; the port is not published to it."
+            summary += f" {capital(target)} does listen on port {packet.dport}; the port is not published to it."
         proposals.append(_publish(case, packet, target, address, sock.lport))
     if not proposals:
         ports = _open_ports(case, packet)
+        other = f" ({ports})" if ports else ""
         if ports:
-            evidence.append(f"{where} listens on {name} {ports}")
-        why = f"start the service on port {packet.dport}, or aim at a port that is listened on"
+            evidence.append(f"What is listened on there: {name} {ports}")
+            summary = summary[:-1] + f" ({name} {ports} is listened on there)."
+        asked = case.question.packet
+        if (asked.dst, asked.dport) != (packet.dst, packet.dport):
+            why = (f"Let the translation of {endpoint(asked.dst, asked.dport)} lead to a port that is listened on{other}, or start the "
+                   f"service on port {packet.dport}")
+        else:
+            why = f"Start the service on port {packet.dport}, or aim at a port that is listened on{other}"
         proposals.append(Proposal(why, (inside(case, tool),), ()))
+    gone = engines.flushed(case)
+    if gone is not None:
+        summary += f" {gone.text}."
+        proposals.insert(0, gone.proposal)
     return Finding(summary, tuple(evidence), tuple(proposals[:3]))
 
 
@@ -116,17 +128,19 @@ def _publish(case: Case, packet: Packet, target: str, address: bytes, port: int)
                    + nft_rule.counter() + nft_rule.dnat(address, port))
     change = AddNatChain(case.ns.id, packet.family, hook, NF_IP_PRI_NAT_DST - 1,
                          (nft_rule.rule(packet.family, nft_rule.TABLE_NAME, nft_rule.chain_name(hook), expressions),))
-    return Proposal(f"send port {packet.dport} on to {target} (for a container engine: publish it with -p "
+    return Proposal(f"Send port {packet.dport} on to {target} (for a container engine: publish it with -p "
                     f"{packet.dport}:{port}/{name})", (inside(case, command),), (change,))
 
 
 def overflow(case: Case) -> Finding:
-    return Finding(f"The listening socket in {place(case)} is full: the application does not accept connections fast enough.",
-                   (case.drop.text, f"TcpExtListenOverflows grows: {inside(case, 'nstat -az TcpExtListenOverflows')}"),
-                   (Proposal("make the application accept faster, or raise its backlog and net.core.somaxconn",
+    """The accept queue is full: the SYN is dropped without a word, and the client tries again later."""
+    return Finding(sentence(f"Dropped without a word {at(case)}: {case.drop.text[:1].lower()}{case.drop.text[1:]}"),
+                   (f"Recv-Q above Send-Q: {inside(case, f'ss -lnt sport = :{case.packet.dport}')}",),
+                   (Proposal("Make the application accept faster, or raise its backlog and net.core.somaxconn",
                              (inside(case, "ss -lnt"), inside(case, "sysctl net.core.somaxconn")), ()),))
 
 
 def no_connection(case: Case) -> Finding:
-    again = Proposal("the connection is gone on this side (restarted, or timed out); open a new one", (), ())
-    return Finding("", (case.drop.text,), (again,))
+    """A segment of a connection that only the other side still has."""
+    again = Proposal("Open a new connection: on this side it is gone (restarted, or timed out)", (inside(case, "ss -nt"),), ())
+    return Finding(sentence(f"{capital(rejected(case))} {at(case)}: {case.drop.text}"), (), (again,))

@@ -55,7 +55,8 @@ def _legacy_rules(ns: NamespaceView, family: int) -> bool:
     """A table with a rule or a policy DROP; one that was only looked at is empty."""
     from pktdiag.netfilter.xt.evaluate import load_table
 
-    return any(chain.rules or chain.policy == "DROP" for table in ns.xt_tables(family) for chain in load_table(ns, family, table).chains().values())
+    return any(chain.rules or chain.policy == "DROP" for table in ns.xt_tables(family)
+               for chain in load_table(ns, family, table).chains().values())
 
 
 def _nft_rules(ns: NamespaceView, family: int) -> bool:

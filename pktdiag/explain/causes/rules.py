@@ -34,7 +34,7 @@ def dropped(case: Case) -> Finding:
     mixed = mixed_backends(case.ns, case.packet.family)
     if mixed:
         summary += f"; {mixed}"
-        tools = ("iptables-legacy-save", "nft list ruleset") if case.packet.family == AF_INET else ("ip6tables-legacy-save", "nft list ruleset")
+        tools = ("iptables-legacy-save" if case.packet.family == AF_INET else "ip6tables-legacy-save", "nft list ruleset")
         evidence.append(f"{capital(mixed)}: {' and '.join(inside(case, tool) for tool in tools)}")
         proposals.append(Proposal("Keep one backend: look at both halves, move what is needed into one, and flush the other",
                                   tuple(inside(case, tool) for tool in tools), ()))
@@ -76,7 +76,8 @@ def _owners_way(case: Case, rule: RuleRef, who: str) -> list[Proposal]:
     if who == "kube-proxy" and said:
         service = said.split(":")[0].split(" ")[0]
         space, _, name = service.partition("/")
-        command = (f"kubectl -n {space} get endpoints {name}",) if name and service.replace("/", "").replace("-", "").replace(".", "").isalnum() else ()
+        plain = name and all(letter.isalnum() or letter in "-./" for letter in service)
+        command = (f"kubectl -n {space} get endpoints {name}",) if plain else ()
         why = ("Give the service an endpoint on this node, or set its externalTrafficPolicy to Cluster" if "no local endpoints" in said
                else "Give the service ready endpoints: its selector must match pods that pass their readiness checks")
         return [Proposal(why, command, ())]

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes import accept
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside
+from pktdiag.explain.causes.words import at, sentence
 from pktdiag.explain.whatif.changes import ChangeLink
+from pktdiag.model.kernel import AF_INET, IPPROTO_TCP
+from pktdiag.model.trace import THROUGH_VERDICTS
 
 
 def mtu_exceeded(case: Case) -> Finding:
     """A don't-fragment packet larger than the way out; whether the sender learns of it decides between slow and dead."""
-    link = case.ns.link_named(case.drop.device)
-    packet = case.packet
-    told = "the sender is told its MTU" if case.drop.answer else "the sender is not told"
-    if case.drop.answer and case.trace.reply is not None and case.trace.reply.drop is not None:
-        told = f"the message that tells the sender is lost itself: {case.trace.reply.drop.text}"
-    evidence = (case.drop.text, f"MTUs along the way: {inside(case, 'ip link')}",
-                f"Counter it moves: {', '.join(case.drop.counters)}", told)
-    proposals = [Proposal("clamp TCP's segment size to the path (or lower the sender's MTU)",
-                          (inside(case, "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"),), ())]
+    link = accept.devices(case)[1] or case.ns.link_named(case.drop.device)
+    packet, answer, reply = case.packet, case.drop.answer, case.trace.reply
+    name, mtu = (link.name, f" {link.mtu}") if link is not None else (case.drop.device, "")
+    summary = f"The packet of {packet.length} bytes does not fit the MTU{mtu} of {name} {at(case)} and must not be fragmented"
+    evidence = [f"The MTU: {inside(case, f'ip link show dev {name}')}"]
+    if answer and not case.is_reply and reply is not None and reply.verdict not in THROUGH_VERDICTS:
+        why = f" ({reply.drop.text.rstrip('.')})" if reply.drop is not None else ""
+        summary += f"; the ICMP message that would tell the sender is lost{why}, so long packets vanish while short ones pass"
+        if reply.drop is not None and reply.drop.rule is not None:
+            evidence.append(f"The rule that drops the ICMP message: {reply.drop.rule.show}")
+    elif answer:
+        summary += "; the sender is told, and has to send smaller ones"
+    else:
+        summary += "; the sender is not told"
+    proposals = []
     if link is not None:
-        proposals.insert(0, Proposal(f"raise the MTU of {link.name} to {packet.length}, if the link behind it carries that",
-                                     (inside(case, f"ip link set {link.name} mtu {packet.length}"),),
-                                     (ChangeLink(case.ns.id, link.ifindex, {"mtu": packet.length}),)))
-    return Finding(f"The packet of {packet.length} bytes does not fit through {case.drop.device} in {place(case)}; {told}.",
-                   evidence, tuple(proposals))
+        proposals.append(Proposal(f"Raise the MTU of {name} to {packet.length}, if the link behind it carries that",
+                                  (inside(case, f"ip link set dev {name} mtu {packet.length}"),),
+                                  (ChangeLink(case.ns.id, link.ifindex, {"mtu": packet.length}),)))
+    if packet.proto == IPPROTO_TCP:
+        tool = "iptables" if packet.family == AF_INET else "ip6tables"
+        clamp = f"{tool} -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"
+        proposals.append(Proposal("Clamp TCP's segment size to the path", (inside(case, clamp),), ()))
+    lower = f" to {link.mtu}" if link is not None else ""
+    proposals.append(Proposal(f"Lower the MTU on the sender's side{lower} (a container engine's network: its mtu option)", (), ()))
+    return Finding(sentence(summary), tuple(evidence), tuple(proposals))
+
+
+def does_not_fit(case: Case) -> Finding:
+    """Between bridge ports or the ends of a veth pair nobody is told anything."""
+    return Finding(sentence(f"Dropped {at(case)}, and the sender is not told: {case.drop.text}"), (f"MTUs: {inside(case, 'ip link')}",),
+                   (Proposal("Give the bridge, its ports and what is behind them the same MTU", (inside(case, "ip link"),), ()),))

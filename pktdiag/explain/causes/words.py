@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, place
+from pktdiag.model.kernel import IPPROTO_TCP
 from pktdiag.model.view import NamespaceView
 
 # What connect(), send() or recv() tell the sender's program: net/ipv4/icmp.c icmp_err_convert, net/ipv6/icmp.c tab_unreach;
@@ -32,9 +33,16 @@ def sentence(text: str) -> str:
     return text if not text or text.endswith((".", "?", "!", '."')) else text + "."
 
 
-def sender_reads(answer: str | None) -> str:
-    """The error message behind an answer, or ""."""
-    return _SENDER_READS.get(answer or "", "")
+_TELLS_UDP = ("port-unreachable", "proto-unreachable", "prohibited")
+"""Connected UDP sockets are told of the errors that icmp_err_convert calls fatal only (net/ipv4/udp.c: __udp4_lib_err); a
+connecting TCP socket of all (net/ipv4/tcp_ipv4.c: tcp_v4_err)."""
+
+
+def sender_reads(answer: str | None, proto: int) -> str:
+    """The error message the sender's program gets for an answer, or ""."""
+    if not answer or (proto != IPPROTO_TCP and not answer.endswith(_TELLS_UDP)):
+        return ""
+    return _SENDER_READS.get(answer, "")
 
 
 def rejected(case: Case) -> str:
@@ -42,7 +50,7 @@ def rejected(case: Case) -> str:
     answer = case.drop.answer
     if not answer:
         return "dropped"
-    message = sender_reads(answer)
+    message = sender_reads(answer, case.packet.proto)
     misleading = message in ("No route to host", "Network is unreachable") and case.drop.rule is not None
     told = f' (the sender reads "{message}"{", although the route is there" if misleading else ""})' if message else ""
     return f"rejected with {answer}{told}"

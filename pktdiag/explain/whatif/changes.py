@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.model.host import Route
+from pktdiag.model.host import ConntrackTuple, Route
 from pktdiag.model.record import NamedTuple
 
 
@@ -63,4 +63,24 @@ class AddRoute(NamedTuple):
     route: Route
 
 
-Change = SetSysctl | InsertNftRule | AddNatChain | InsertLegacyRule | ChangeLink | AddRoute
+class RemoveRoute(NamedTuple):
+    netns: str
+    family: int
+    route: Route
+
+
+class RemoveRouteRule(NamedTuple):
+    netns: str
+    family: int
+    priority: int
+
+
+class ForgetConnection(NamedTuple):
+    """``conntrack -D``: the entry whose original direction is ``orig`` is gone."""
+
+    netns: str
+    orig: ConntrackTuple
+
+
+Change = (SetSysctl | InsertNftRule | AddNatChain | InsertLegacyRule | ChangeLink | AddRoute | RemoveRoute | RemoveRouteRule
+          | ForgetConnection)

@@ -71,7 +71,8 @@ def match_family(family: int) -> bytes:
 def match_answers() -> bytes:
     """``ct state established,related``: the state's bits (NF_CT_STATE_BIT: established 2, related 4) are in host byte order."""
     zero, bits = bytes(4), pack("=I", 2 | 4)
-    masked = _u32(1, _REG_1) + _u32(2, _REG_1) + _u32(3, 4) + attribute(4, attribute(1, bits), True) + attribute(5, attribute(1, zero), True)
+    masked = (_u32(1, _REG_1) + _u32(2, _REG_1) + _u32(3, 4) + attribute(4, attribute(1, bits), True)
+              + attribute(5, attribute(1, zero), True))
     return _expression("ct", _u32(1, _REG_1) + _u32(2, 0)) + _expression("bitwise", masked) + compare(zero, 1)
 
 

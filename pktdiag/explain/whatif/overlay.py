@@ -11,11 +11,14 @@ from pktdiag.explain.whatif.changes import (
     AddRoute,
     Change,
     ChangeLink,
+    ForgetConnection,
     InsertLegacyRule,
     InsertNftRule,
+    RemoveRoute,
+    RemoveRouteRule,
     SetSysctl,
 )
-from pktdiag.model.host import Gap, Link, Process, Route
+from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Gap, Link, Process, Route, RouteRule
 from pktdiag.model.view import HostView, NamespaceView
 
 
@@ -62,7 +65,17 @@ class OverlayNamespace:
     def routes(self, family: int, table: int) -> Sequence[Route]:
         added = [change.route for change in self._changes
                  if isinstance(change, AddRoute) and change.family == family and change.route.table == table]
-        return [*added, *self._base.routes(family, table)]
+        gone = [change.route for change in self._changes if isinstance(change, RemoveRoute) and change.family == family]
+        return [*added, *(route for route in self._base.routes(family, table) if route not in gone)]
+
+    def route_rules(self, family: int) -> Sequence[RouteRule]:
+        gone = {change.priority for change in self._changes if isinstance(change, RemoveRouteRule) and change.family == family}
+        return [rule for rule in self._base.route_rules(family) if rule.priority not in gone]
+
+    def conntrack_get(self, tuple_: ConntrackTuple, reply: bool, zone: int) -> ConntrackEntry | None:
+        found = self._base.conntrack_get(tuple_, reply, zone)
+        gone = [change.orig for change in self._changes if isinstance(change, ForgetConnection)]
+        return None if found is not None and found.orig in gone else found
 
     def sysctl(self, path: str) -> str | None:
         for change in self._changes:

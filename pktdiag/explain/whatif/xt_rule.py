@@ -22,7 +22,8 @@ def _sizes(family: int) -> tuple[int, int, int]:
     return (112, 88, 90) if family == AF_INET else (168, 140, 142)
 
 
-def accept_entry(family: int, src: bytes | None, dst: bytes | None, proto: int, iif: str = "", oif: str = "", answers: bool = False) -> bytes:
+def accept_entry(family: int, src: bytes | None, dst: bytes | None, proto: int, iif: str = "", oif: str = "",
+                 answers: bool = False) -> bytes:
     """An entry that accepts what has these addresses, this protocol and these devices (empty: any). ``answers``: only
     established and related packets (struct xt_state_info: XT_STATE_BIT 2 and 4)."""
     size, target_at, next_at = _sizes(family)
