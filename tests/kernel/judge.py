@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import json
 import os
 import re
 import select
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,10 +34,16 @@ class Bench:
         os.sched_setaffinity(0, {cpu})
         self.pid = pid
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY)
-        self.tracer = Tracer(cpu)
+        self.tracer = Tracer(cpu, pid)
+        # Device names are alike in all labs, and the tracer sees the whole CPU: one lab at a time on each.
+        self._lock = os.open(os.path.join(tempfile.gettempdir(), f"pktdiag-judge-cpu{cpu}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
 
     def run(self, host: Host, only: int | None = None, verbose: bool = False) -> list[Result]:
-        return run_host(host, self.home, self.tracer, self.pid, only, verbose)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            return run_host(host, self.home, self.tracer, self.pid, only, verbose)
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def judged(self, host: Host) -> tuple[list[Result], list[Result]]:
         """(results, disagreements that did not come back): a mismatch counts when it reproduces on the host built anew."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import re
+import time
 from typing import NamedTuple
 
 from .lab import mount
 
 MOUNTPOINT = "/run/netns/.tracing"
+PREFIX = "pktdiag-judge-"
 EVENTS = ("skb/kfree_skb", "net/net_dev_queue", "net/netif_receive_skb", "neigh/neigh_timer_handler")
 
 
@@ -35,12 +38,11 @@ _LOCATION = re.compile(r"location=([\w.]+)")
 class Tracer:
     """A tracefs instance that records only the CPU the worker is pinned to: all softirq work of a send happens there."""
 
-    def __init__(self, cpu: int) -> None:
+    def __init__(self, cpu: int, pid: int) -> None:
         os.makedirs(MOUNTPOINT, exist_ok=True)
         mount("tracefs", MOUNTPOINT, "tracefs")
-        self.instance = instance_path(MOUNTPOINT, cpu)
-        if os.path.isdir(self.instance):  # left by a worker that was killed
-            os.rmdir(self.instance)
+        _sweep(f"{MOUNTPOINT}/instances")
+        self.instance = f"{MOUNTPOINT}/instances/{PREFIX}{pid}"
         os.mkdir(self.instance)
         self._write("trace_clock", "mono")
         self._write("buffer_size_kb", "512")
@@ -102,5 +104,10 @@ class Tracer:
         os.rmdir(self.instance)
 
 
-def instance_path(root: str, cpu: int) -> str:
-    return f"{root}/instances/pktdiag-judge-cpu{cpu}"
+def _sweep(instances: str) -> None:
+    """Removes what workers that were killed left behind; an instance in use is busy and stays."""
+    for name in os.listdir(instances):
+        path = f"{instances}/{name}"
+        if name.startswith(PREFIX) and os.stat(path).st_mtime < time.time() - 60:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
