@@ -19,7 +19,7 @@ EFFECT_UNKNOWN = frozenset(("UndecodedExpr", "Target"))
 """What these would do is not known either: there is no going on without deciding."""
 
 NEAR_MISSES = 12
-"""Rules noted per chain although they do not match, because part of them does."""
+"""Rules noted per base chain although they do not match, because the beginning of them does. So many are looked at twice."""
 
 
 def run_base_chain(ctx: HookContext, chain: BaseChain) -> HookResult:
@@ -137,10 +137,10 @@ class _Walk:
         """Notes a rule of which at least the first clause matched."""
         if (index < 2 or self.near_misses >= NEAR_MISSES) and not hit:
             return
+        self.near_misses += 1
         clauses = self.clauses(rule, index)
         if clauses and clauses[0].matched is False and not hit:
             return
-        self.near_misses += 1
         ref = rule.ref(self.run.ns)
         self.run.services.note(self.run.ctx, f"{title(ref)} does not match", ref, clauses)
 
