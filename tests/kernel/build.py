@@ -19,7 +19,7 @@ QUIET_SYSCTLS = {
     # No traffic but ours: no DAD, RS or MLD; a neighbour that does not answer is known to be absent within 60 ms.
     "net/ipv6/conf/default/accept_dad": "0", "net/ipv6/conf/all/accept_dad": "0",
     "net/ipv6/conf/default/router_solicitations": "0", "net/ipv6/conf/default/addr_gen_mode": "1",
-    "net/ipv4/tcp_synack_retries": "0",
+    "net/ipv4/tcp_synack_retries": "0", "net/ipv4/igmp_link_local_mcast_reports": "0",
     # Error messages are what is being looked at: not limited.
     "net/ipv4/icmp_ratelimit": "0", "net/ipv6/icmp/ratelimit": "0", "net/ipv4/icmp_ratemask": "0",
 }
@@ -52,9 +52,13 @@ class Built:
         try:
             for name in namespaces(host):
                 self.namespaces[name] = Netns(name, home)
+            quiet = dict(QUIET_SYSCTLS)
+            if not any("2001:db8" in item.get("line", "") for item in host["items"]):
+                # A host that has no IPv6 address needs no multicast listener reports either.
+                quiet |= {"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"}
             for ns in self.namespaces.values():
                 with ns.inside():
-                    for path, value in QUIET_SYSCTLS.items():
+                    for path, value in quiet.items():
                         _write_sysctl(path, value)
             for ns in self.namespaces.values():
                 with ns.inside():

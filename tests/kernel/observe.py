@@ -138,7 +138,7 @@ class Observer:
         accepted = next((s for s in captured if s.kind == "answer" and s.direction == "out" and s.mtu in by_mss and s.proto == 6), None)
         if accepted is not None:
             receivers.append(by_mss[accepted.mtu])
-        drops = self._drops(events, everything)
+        drops = self._drops(events, everything, 0x86DD if ":" in spec["dst"] else 0x0800)
         kinds: dict[str, list[Seen]] = {"request": [], "answer": [], "arp": [], "nd": [], "other": [], "none": []}
         for sight in captured:
             kinds[sight.kind].append(sight)
@@ -204,7 +204,7 @@ class Observer:
         failed = sum(e.reason == "NEIGH_FAILED" for e in events)
         return failed < len(open_)
 
-    def _drops(self, events: list[Event], captured: list[Seen]) -> tuple[DropSeen, ...]:
+    def _drops(self, events: list[Event], captured: list[Seen], ethertype: int) -> tuple[DropSeen, ...]:
         """The kfree_skb events of the lab, each with what its skb was carrying.
 
         The n-th ``net:`` event of a device and direction is the n-th capture there, so an skb address gets the kind of
@@ -233,7 +233,7 @@ class Observer:
                 kind = there[n - 1].kind if total[key] == len(there) else "?"
                 where[event.skb] = (event.device, kind)
                 moved = moved or kind in ("request", "answer")
-            elif event.name == "kfree_skb" and event.protocol != ETH_P_ARP and not event.location.startswith(NOT_OURS):
+            elif event.name == "kfree_skb" and event.protocol in (0, ethertype) and not event.location.startswith(NOT_OURS):
                 device, kind = where.get(event.skb, ("", ""))
                 if not kind:
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED" and event.location not in GIVEN_UP:
