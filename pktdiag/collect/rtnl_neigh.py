@@ -13,6 +13,8 @@ _NDMSG = Struct("=BxxxiHBB")  # struct ndmsg: family, ifindex, state, flags, typ
 _U32 = Struct("=I")
 NDA_DST, NDA_LLADDR, NDA_VLAN, NDA_PORT, NDA_VNI, NDA_IFINDEX, NDA_MASTER, NDA_SRC_VNI, NDA_FLAGS_EXT = (
     1, 2, 5, 6, 7, 8, 9, 11, 15)
+NDA_CACHEINFO, NDA_PROBES = 3, 4
+_CACHEINFO = Struct("=III")  # struct nda_cacheinfo: confirmed, used, updated (and refcnt)
 NTF_PROXY, NTF_SELF = 0x08, 0x02
 
 
@@ -30,8 +32,10 @@ def read_neighbours(netlink: Netlink, family: int, ifindex: int) -> tuple[Neighb
             if index != ifindex and not (flags and index == 0):
                 continue
             entry = attributes(payload, 12)
+            cache, probes = entry.get(NDA_CACHEINFO), entry.get(NDA_PROBES)
+            history = (*_CACHEINFO.unpack_from(cache), u32(probes)) if cache and probes else None
             found.append(Neighbour(index, entry.get(NDA_DST, b""), entry.get(NDA_LLADDR), state,
-                                   bool(entry_flags & NTF_PROXY), entry_flags))
+                                   bool(entry_flags & NTF_PROXY), entry_flags, history))
     return tuple(found)
 
 

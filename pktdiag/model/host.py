@@ -177,6 +177,9 @@ class Neighbour(NamedTuple):
     """NUD_* bits."""
     proxy: bool
     flags: int
+    history: tuple[int, int, int, int] | None = None
+    """(ticks of 10 ms since it was last confirmed, since a packet last asked for its header, since its state changed; probes
+    sent): NDA_CACHEINFO and NDA_PROBES."""
 
 
 class FdbEntry(NamedTuple):

@@ -112,13 +112,29 @@ def learn(walk: Walk, ns: NamespaceView, dev: Link, address: bytes, mac: bytes) 
 
 
 def header_cached(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> bool:
-    """Whether the entry is connected and has its header prepared (neigh->hh): only packets sent while it was not connected
-    prepare it (neigh_resolve_output), so this cannot be read for a reachable one."""
+    """Whether the entry is connected and has its header prepared (neigh->hh), which the first packet sent to a valid entry
+    does (neigh_resolve_output). The entry does not say so, but its history does (net/core/neighbour.c: neigh_event_send sets
+    ``used``, neigh_update ``confirmed``, neigh_probe counts)."""
     found = entry(ns, dev, address)
-    if found is None or not found.state & NUD_REACHABLE or not found.lladdr:
+    if found is None or not found.state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP) or not found.lladdr:
         return False
+    cached = _header_asked_for(found)
+    if cached is not None:
+        return cached
     return walk.decide(Unknown(f"the kernel has a prepared header for neighbour {format_address(address)} on {dev.name}"),
                        ("hh", ns.id, dev.ifindex, address))
+
+
+def _header_asked_for(of: Neighbour) -> bool | None:
+    """True: a packet was sent to it; False: none since it was made by hand; None: its history fits both."""
+    if of.history is None:
+        return None
+    confirmed, used, updated, probes = of.history
+    if of.state & NUD_REACHABLE and (probes or abs(confirmed - updated) > 1):
+        return True  # asked for on behalf of a packet that waited, or found alive while packets were sent to it
+    if abs(used - confirmed) <= 1:
+        return False
+    return True if used < confirmed else None
 
 
 def _state_text(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> str:
