@@ -105,6 +105,7 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     if isinstance(skb.tproxy_sock, Socket):
         found = [skb.tproxy_sock]
     if not found:
+        skb.ct = skb.ct_state = None  # nf_reset_ct() comes first: the error finds its connection by itself, at priority -200
         sent = icmp.error(walk, ns, skb, 3 if v4 else 1, 3 if v4 else 4, dev=dev)
         walk.drop(ns, "socket", dev, skb, "NO_SOCKET", f"Nobody listens on {PROTO_NAMES[packet.proto]} port {packet.dport} "
                   f"at {format_address(packet.dst)} in this namespace.", counters=(base + "NoPorts",), cause="no-listener",

@@ -26,6 +26,7 @@ QUIET_SYSCTLS = {
 # Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
 QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
 SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 10
+IP_TRANSPARENT = 19
 _ENV = {**os.environ, "XTABLES_LOCKFILE": "/run/netns/.xtlock"}
 
 
@@ -130,30 +131,20 @@ class Built:
             self.failed.append(f"{argv[0]}: {done.stderr.strip()}\n{text}")
 
     def _listen(self, ns: Netns, item: Item) -> None:
-        family = socket.AF_INET6 if ":" in item["addr"] else socket.AF_INET
-        kind = socket.SOCK_STREAM if item["proto"] == "tcp" else socket.SOCK_DGRAM
-        sock = socket.socket(family, kind)
+        mss = 1000 + len(self.listeners)
         try:
-            sock.setblocking(False)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(item.get("v6only", True)))
-            if item.get("dev"):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, item["dev"].encode())
-            if item.get("reuse"):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if item.get("transparent"):
-                sock.setsockopt(socket.SOL_IP, 19, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_TIMESTAMPNS if hasattr(socket, "SO_TIMESTAMPNS") else 35, 1)
-            sock.bind((item["addr"], item["port"]))
-            mss = 1000 + len(self.listeners)
-            if kind == socket.SOCK_STREAM:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
-                sock.listen(16)
+            self.listeners.append(Listener(ns, item, open_listener(item, mss), mss))
         except OSError as error:
-            sock.close()
             self.failed.append(f"listen {item}: {error}")
-            return
-        self.listeners.append(Listener(ns, item, sock, mss))
+
+    def forget_half_open(self, ns: str) -> None:
+        """Opens the TCP listeners of a namespace anew: connections begun and never finished are gone with the old ones, so
+        that what a later segment meets does not depend on sequence numbers nobody can predict."""
+        for listener in self.listeners:
+            if listener.ns.name == ns and listener.item["proto"] == "tcp":
+                listener.sock.close()
+                with listener.ns.inside():
+                    listener.sock = open_listener(listener.item, listener.mss)
 
     def sync_links(self) -> None:
         """Makes carrier changes take effect now: operstate and the LINKDOWN marks of routes follow in a work queue up to a
@@ -184,6 +175,31 @@ class Built:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def open_listener(item: Item, mss: int) -> socket.socket:
+    """A listening socket in the namespace the caller is in."""
+    family = socket.AF_INET6 if ":" in item["addr"] else socket.AF_INET
+    kind = socket.SOCK_STREAM if item["proto"] == "tcp" else socket.SOCK_DGRAM
+    sock = socket.socket(family, kind)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(item.get("v6only", True)))
+        if item.get("dev"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, item["dev"].encode())
+        if item.get("reuse"):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if item.get("transparent"):
+            sock.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
+        sock.bind((item["addr"], item["port"]))
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)
+            sock.listen(16)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _write_sysctl(path: str, value: str) -> bool:

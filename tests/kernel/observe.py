@@ -134,6 +134,8 @@ class Observer:
             snmp, hit = before[name]
             counters[name] = {key: value - snmp.get(key, 0) for key, value in reader.snmp().items() if value != snmp.get(key, 0)}
             rules.update({key: value - hit.get(key, 0) for key, value in reader.rules().items() if value != hit.get(key, 0)})
+            if counters[name].get("TcpInSegs"):
+                self.built.forget_half_open(name)
         by_mss = {listener.mss: listener for listener in self.built.listeners}
         accepted = next((s for s in captured if s.kind == "answer" and s.direction == "out" and s.mtu in by_mss and s.proto == 6), None)
         if accepted is not None:
