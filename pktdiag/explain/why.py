@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pktdiag.explain import depends, leaving
 from pktdiag.explain.causes import find, stale
 from pktdiag.explain.causes.case import Case, Finding, Proposal
 from pktdiag.explain.whatif.changes import Change
 from pktdiag.explain.whatif.overlay import OverlayHost
 from pktdiag.model.question import Question
-from pktdiag.model.trace import THROUGH_VERDICTS, Drop, Fix, Leg, Trace
+from pktdiag.model.trace import DEPENDS, LEFT_HOST, THROUGH_VERDICTS, Drop, Fix, Leg, Trace
 from pktdiag.model.view import HostView, Unreadable
 from pktdiag.walk.api import trace as walk_trace
 
@@ -16,31 +17,50 @@ MAX_REPAIRS = 4
 
 
 def explain(host: HostView, question: Question, trace: Trace) -> Trace:
-    """The same trace with summary, evidence and fixes. A packet that gets through is returned as it is."""
+    """The same trace with summary, evidence and fixes. A packet that gets through is returned as it is, with a word of warning
+    where its answer can hardly come back. One whose fate depends on something is explained by the outcome that is bad."""
+    unsure = depends.unsure_leg(trace)
+    if unsure is not None:
+        return _unsure(host, question, trace, unsure)
     leg = failing_leg(trace)
     if leg is None or leg.drop is None:
-        return trace
+        return leaving.warned(host, question, trace) if trace.verdict == LEFT_HOST else trace
     case = make_case(host, question, trace, leg)
     finding = stale.find(case) or find(case)
-    tried = [(proposal, _as_fix(host, question, leg.drop, proposal)) for proposal in finding.proposals]
+    return trace._replace(summary=finding.summary or trace.summary, evidence=finding.evidence,
+                          fixes=_fixes(host, question, leg.drop, finding))
+
+
+def _unsure(host: HostView, question: Question, trace: Trace, leg: Leg) -> Trace:
+    """Every outcome in the summary; evidence and proposals for the first one in which the packet is lost."""
+    summary = depends.summary(trace, leg)
+    lost = depends.losing(leg)
+    if lost is None or lost.drop is None:
+        return trace._replace(summary=summary)
+    finding = find(make_case(host, question, trace, lost, leg is trace.reply))
+    return trace._replace(summary=summary, evidence=(finding.summary, *finding.evidence), fixes=_fixes(host, question, lost.drop, finding))
+
+
+def _fixes(host: HostView, question: Question, drop: Drop, finding: Finding) -> tuple[Fix, ...]:
+    """The proposals that are not known to be of no help: what mends the cause itself first, then what a walk verified."""
+    tried = [(proposal, _as_fix(host, question, drop, proposal)) for proposal in finding.proposals]
     helping = [(not proposal.first, not fix.verified, fix) for proposal, fix in tried if fix is not None]
-    fixes = tuple(fix for _, _, fix in sorted(helping, key=lambda item: item[:2]))
-    return trace._replace(summary=finding.summary or trace.summary, fixes=fixes, evidence=finding.evidence)
+    return tuple(fix for _, _, fix in sorted(helping, key=lambda item: item[:2]))
 
 
 def failing_leg(trace: Trace) -> Leg | None:
-    """The direction that is lost; None when both get through or nothing is certain."""
-    if trace.request.verdict not in THROUGH_VERDICTS:
-        return trace.request
-    if trace.reply is not None and trace.reply.verdict not in THROUGH_VERDICTS:
-        return trace.reply
+    """The direction that is certainly lost; None when both get through or nothing is certain."""
+    for leg in (trace.request, trace.reply):
+        if leg is not None and leg.verdict not in THROUGH_VERDICTS:
+            return leg if leg.verdict != DEPENDS else None
     return None
 
 
-def make_case(host: HostView, question: Question, trace: Trace, leg: Leg) -> Case:
+def make_case(host: HostView, question: Question, trace: Trace, leg: Leg, is_reply: bool | None = None) -> Case:
+    """``is_reply``: for a leg that is not one of the trace's own."""
     assert leg.drop is not None
     namespace = host.namespace(int(leg.drop.netns[5:-1]))
-    return Case(host, question, trace, leg, leg.drop, namespace, is_reply=leg is not trace.request)
+    return Case(host, question, trace, leg, leg.drop, namespace, leg is not trace.request if is_reply is None else is_reply)
 
 
 def _as_fix(host: HostView, question: Question, first: Drop, proposal: Proposal) -> Fix | None:
@@ -57,16 +77,20 @@ def _as_fix(host: HostView, question: Question, first: Drop, proposal: Proposal)
             again = walk_trace(view, question)
         except (Unreadable, KeyError):
             break
-        leg = failing_leg(again)
+        unsure = depends.unsure_leg(again)
+        leg = failing_leg(again) if unsure is None else depends.losing(unsure)
         if leg is None:
+            if unsure is not None:
+                break
             return Fix(_in_a_row(why), tuple(commands), True)
         if leg.drop is None:
             break
+        reply = (unsure or leg) is again.reply
         if number == 0:
             if leg.drop._replace(rule=None, text="") == first._replace(rule=None, text="") and _same_rule(leg.drop, first):
                 return None
             then = leg.drop.text
-        further = next((item for item in find(make_case(view, question, again, leg)).proposals
+        further = next((item for item in find(make_case(view, question, again, leg, reply)).proposals
                         if item.changes and not any(change in changes for change in item.changes)), None)
         if further is None:
             break

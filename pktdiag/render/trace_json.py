@@ -81,8 +81,8 @@ def _drop(of: Drop | None, places: Places) -> dict[str, Any] | None:
     if of is None:
         return None
     from pktdiag.model.reasons import text_of
-    return {**of._asdict(), **_name(places, of.netns), "rule": rule(of.rule), "counters": list(of.counters), "reason_text": text_of(of.reason),
-            "because": _drop(of.because, places)}
+    return {**of._asdict(), **_name(places, of.netns), "rule": rule(of.rule), "counters": list(of.counters),
+            "reason_text": text_of(of.reason), "because": _drop(of.because, places)}
 
 
 def _sighting(of: Sighting, places: Places) -> dict[str, Any]:

@@ -47,23 +47,33 @@ def _columns(leg: Leg, look: Look) -> _Columns:
 
 
 def _step(step: Step, before: str, columns: _Columns, look: Look) -> list[str]:
-    lines = look.wrap(safe(step.text), columns.text)
+    text = _without_rule(step.text, step.rule)
+    lines = look.wrap(safe(text), columns.text)
     stage = step.stage if step.stage != before else ""
     device = safe(step.device)
     head = " " * STAGE_COLUMN + look.paint(stage, "bold") + " " * (columns.device - STAGE_COLUMN - len(stage)) + device
     used = columns.device + len(device)
-    if used >= columns.text and step.text:
+    if used >= columns.text and text:
         lines.insert(0, head)
     else:
         lines[0] = head + " " * (columns.text - used) + lines[0][columns.text:]
     if step.rule is not None:
-        lines += _rule(step.rule, step.clauses, columns.text, look)
+        lines += _rule(step.rule, step.clauses, columns.text, look, text)
     return lines
 
 
-def _rule(rule: RuleRef, clauses: tuple[Clause, ...], column: int, look: Look) -> list[str]:
-    where = f"{rule.family} {rule.table} {rule.chain}" + (f" rule {rule.index}" if rule.index else " policy")
-    lines = look.wrap(safe(f"{where}: {rule.text}"), column + 2, column, style="dim")
+def _without_rule(text: str, rule: RuleRef | None) -> str:
+    """The step's sentence without the rule's text, which stands below it."""
+    if rule is None or not rule.text or rule.text not in text:
+        return text
+    return text.replace(rule.text, "", 1).rstrip(" :.")
+
+
+def _rule(rule: RuleRef, clauses: tuple[Clause, ...], column: int, look: Look, said: str) -> list[str]:
+    """``said``: the sentence above it, which may name the rule's place already."""
+    place = f"{rule.family} {rule.table} {rule.chain}"
+    where = "" if place in said else place + (f" rule {rule.index}" if rule.index else " policy") + ": "
+    lines = look.wrap(safe(where + rule.text), column + 2, column, style="dim")
     if any(clause.matched is not True for clause in clauses):
         marks = MARKS if look.unicode else ASCII_MARKS
         lines += look.wrap(" ".join(f"{marks[clause.matched]}{safe(clause.text)}" for clause in clauses), column + 2, style="dim")

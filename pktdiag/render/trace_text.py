@@ -5,7 +5,7 @@ Every name, rule and device comes from the host and passes ``safe.text`` before 
 
 from __future__ import annotations
 
-from pktdiag.model.packet import format_address
+from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.question import Question
 from pktdiag.model.trace import DEPENDS, THROUGH_VERDICTS, Drop, Fix, Leg, Outcome, Receiver, RuleRef, Trace
 from pktdiag.render import trace_steps
@@ -22,12 +22,12 @@ def render(trace: Trace, question: Question, places: Places, look: Look, why: bo
     lines = _headline(trace, question, places, look)
     lost = _losing_leg(trace)
     if lost is not None and lost.drop is not None:
-        lines += _cause(lost, lost.drop, places, look, trace.reply is lost)
+        lines += _cause(lost, lost.drop, places, look, trace.reply is lost, trace.summary)
     if trace.verdict == DEPENDS or (trace.reply is not None and trace.reply.verdict == DEPENDS):
         lines += _outcomes(trace, places, look)
     if why:
-        lines += _fixes(trace.fixes, look)
         lines += _evidence(trace.evidence, lost or trace.request, places, look)
+        lines += _fixes(trace.fixes, look)
     else:
         lines += _way("Request", trace.request, places, look)
         if trace.reply is not None:
@@ -53,13 +53,23 @@ def _headline(trace: Trace, question: Question, places: Places, look: Look) -> l
         lines = [head, *look.wrap(safe(trace.summary), 2, style="bold")]
     packet = question.packet
     start = safe(place_of(places, question.netns).label)
-    what = described(packet) if any(packet.src) else described(packet).replace(format_address(packet.src), "(chosen by routing)", 1)
+    what = described(packet) if any(packet.src) else _with_source(trace, packet)
     how = f"sent by {start}" if question.ingress is None else f"arriving in {start} from outside"
     lines += look.labelled("packet", f"{what}, {packet.length} bytes, ttl {packet.ttl}, {how}")
     receiver = trace.request.receiver
     if receiver is not None:
         lines += look.labelled("received", _receiver(receiver, places))
     return lines
+
+
+def _with_source(trace: Trace, packet: Packet) -> str:
+    """A sender that leaves its address to routing: the one it got, as the first step or tap that knows it shows."""
+    known = [step.packet for step in trace.request.steps if step.packet is not None]
+    known += [sighting.packet for sighting in trace.request.sightings] + [trace.request.packet]
+    source = next((item.src for item in known if any(item.src) and len(item.src) == len(packet.src)), None)
+    if source is None:
+        return described(packet).replace(format_address(packet.src), "(no source)", 1)
+    return described(packet._replace(src=source)) + " (source chosen by routing)"
 
 
 def _receiver(receiver: Receiver, places: Places) -> str:
@@ -81,13 +91,17 @@ def _losing_leg(trace: Trace) -> Leg | None:
     return None
 
 
-def _cause(leg: Leg, drop: Drop, places: Places, look: Look, reply: bool) -> list[str]:
+def _cause(leg: Leg, drop: Drop, places: Places, look: Look, reply: bool, told: str) -> list[str]:
+    """``told``: the summary above; what it says already is not said again."""
     lines = _heading("Cause" + (" (on the answer's way back)" if reply else ""), look)
     where = safe(f"{drop.stage}, {f'on {drop.device} ' if drop.device else ''}in {place_of(places, drop.netns).label}")
     lines += look.labelled("where", where)
     if drop.reason:
         lines += look.labelled("reason", safe(drop.reason), style="red")
-    lines += look.labelled("what", safe(drop.text))
+        from pktdiag.model.reasons import text_of
+        lines += look.labelled("", safe(text_of(drop.reason)))
+    if drop.text.rstrip(".").lower() not in told.lower() and (drop.rule is None or drop.reason != "NETFILTER_DROP"):
+        lines += look.labelled("what", safe(drop.text))
     if drop.answer:
         lines += look.labelled("answer", safe(drop.answer) + " goes back to the sender")
     if drop.rule is not None:
@@ -126,7 +140,8 @@ def _outcomes(trace: Trace, places: Places, look: Look) -> list[str]:
 
 def _outcome(outcome: Outcome, places: Places, look: Look) -> list[str]:
     fate = outcome.fate
-    lines = look.wrap("if " + safe(" and ".join(outcome.conditions)) + ":", 2)
+    from pktdiag.explain.depends import under
+    lines = look.wrap(safe(under(outcome.conditions)) + ":", 2)
     if fate.drop is not None:
         end = f"{fate.verdict}, {fate.drop.reason + ': ' if fate.drop.reason else ''}{fate.drop.text}"
     elif fate.receiver is not None:

@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+from tests.stories.witness import entered
+
 from .lab import APP, DB, HOST, OUT, WEB, Lab, sport
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("nft") or not shutil.which("conntrack"), reason="needs nft and conntrack")]
@@ -238,3 +240,30 @@ def test_everything_works(lab: Lab) -> None:
     lab.serve(lab.db, 80)
     answer = lab.why(f"ns:{lab.web}", f"{DB}:80/udp")
     assert answer["verdict"] == "delivered" and not answer["fixes"] and not answer["evidence"]
+
+
+def test_it_leaves_with_an_address_nobody_out_there_knows(lab: Lab) -> None:
+    """20: the far side is not on this host, so that only a warning can be given."""
+    import fcntl
+    import os
+    with entered(f"/run/netns/{lab.host}"):
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tun, 0x400454CA, b"up0".ljust(16, b"\0") + (0x1001).to_bytes(2, "little") + bytes(22))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+    lab.sh("ip address add 203.0.113.1/24 dev up0; ip link set up0 up")
+    answer = lab.why(f"ns:{lab.web}", "203.0.113.9:53/udp")
+    assert "masquerade" in answer["summary"] and "172.30.0.2" in answer["summary"], answer["summary"]
+    for command in answer["fixes"][0]["commands"]:
+        lab.sh(command)
+    assert "masquerade" not in lab.why(f"ns:{lab.web}", "203.0.113.9:53/udp")["summary"]
+    os.close(tun)
+
+
+def test_a_random_rule_splits_the_answer(lab: Lab) -> None:
+    """Both outcomes, each with its condition, and what to do about the bad one."""
+    lab.sh("iptables-nft -A FORWARD -m statistic --mode random --probability 0.5 -j DROP")
+    lab.serve(lab.app, 5000)
+    answer = lab.why(f"ns:{lab.web}", f"{APP}:5000/udp")
+    assert answer["verdict"] == "depends"
+    assert "delivered" in answer["summary"] and "dropped" in answer["summary"], answer["summary"]
+    lab.mend(answer["fixes"][0])
+    assert all(lab.send(lab.web, APP, 5000) == "answered" for _ in range(8))

@@ -69,5 +69,5 @@ def _finding(case: Case, ns: NamespaceView, entry: ConntrackEntry, change: Forge
     evidence = (f"The entry{left}: {inside(case, f'conntrack -L {selector}', ns)}",)
     command = inside(case, f"conntrack -D {selector}", ns)
     proposals = (Proposal("Delete the old entry, so that the next packet starts a new connection", (command,), (change,)),
-                 Proposal("Or send from another port, which is a new connection, too", (), ()))
+                 Proposal("Send from another source port: that is a new connection", (), ()))
     return Finding(summary, evidence, proposals)
