@@ -134,7 +134,8 @@ _FIELDS = {
     (TRANSPORT_HEADER, 6, 4): "the TCP sequence number", (TRANSPORT_HEADER, 6, 8): "the TCP acknowledgement number",
     (TRANSPORT_HEADER, 6, 14): "the TCP window", (TRANSPORT_HEADER, 6, 16): "the TCP checksum",
     (TRANSPORT_HEADER, 17, 6): "the UDP checksum",
-    (TRANSPORT_HEADER, 1, 2): "the ICMP checksum", (TRANSPORT_HEADER, 58, 2): "the ICMPv6 checksum", (NETWORK_HEADER, 4, 4): "the IP identification",
+    (TRANSPORT_HEADER, 1, 2): "the ICMP checksum", (TRANSPORT_HEADER, 58, 2): "the ICMPv6 checksum",
+    (NETWORK_HEADER, 4, 4): "the IP identification",
     (NETWORK_HEADER, 4, 10): "the IP header checksum", (NETWORK_HEADER, 6, 1): "the flow label",
     (TRANSPORT_HEADER, 1, 6): "the ICMP sequence number", (TRANSPORT_HEADER, 58, 6): "the ICMPv6 sequence number",
 }

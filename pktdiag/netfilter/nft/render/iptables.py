@@ -25,7 +25,7 @@ from pktdiag.netfilter.nft.exprs.payload import PayloadLoad
 from pktdiag.netfilter.nft.exprs.range_ import Range
 from pktdiag.netfilter.nft.exprs.target import Target
 from pktdiag.netfilter.nft.packet_bytes import NETWORK_HEADER, TRANSPORT_HEADER
-from pktdiag.netfilter.nft.render.parts import Part
+from pktdiag.netfilter.nft.render.parts import NotTheirsError, Part
 from pktdiag.netfilter.xt.base import quoted
 from pktdiag.netfilter.xt.compat import render_match, render_target
 from pktdiag.netfilter.xt.render import Prefix, protocol_name, render_prefix
@@ -36,10 +36,6 @@ _RATES = ((864000000, "day"), (36000000, "hour"), (600000, "min"), (10000, "sec"
 _VERDICTS = {verdicts.NF_ACCEPT: "ACCEPT", verdicts.NF_DROP: "DROP", verdicts.NFT_RETURN: "RETURN"}
 
 
-class _NotIptablesError(Exception):
-    """iptables would not have written this."""
-
-
 def iptables_parts(family: int, expressions: list[Expression], ns: NamespaceView | None = None) -> list[Part] | None:
     """The parts behind ``-A CHAIN``, or None when this is no rule of iptables. ``ns``: where ipsets have their names."""
     if not any(isinstance(each, Counter) for each in expressions):
@@ -47,7 +43,7 @@ def iptables_parts(family: int, expressions: list[Expression], ns: NamespaceView
     reader = _Reader(family, expressions, ns)
     try:
         reader.read()
-    except _NotIptablesError:
+    except NotTheirsError:
         return None
     return [part for _, part in sorted(reader.parts, key=lambda found: found[0])]
 
@@ -75,18 +71,18 @@ class _Reader:
             elif isinstance(each, Match):
                 self.add(MATCH, render_match(each.name, each.revision, each.info, self.family, self.ns), at, at)
             elif isinstance(each, Limit):
-                self.add(MATCH, f"-m limit {_limit(each)}", at, at)
+                self.add(MATCH, f"-m limit {limit_rate(each)}", at, at)
             elif isinstance(each, Target):
                 self.add(TARGET, render_target(each.name, each.revision, each.info, self.family, self.ns), at, at)
             elif isinstance(each, Log) and each.group is not None:
                 self.add(TARGET, f"-j NFLOG{_nflog(each)}", at, at)
             elif isinstance(each, ImmediateVerdict):
-                self.add(TARGET, _verdict(each.verdict), at, at)
+                self.add(TARGET, verdict_text(each.verdict), at, at)
             elif isinstance(each, ImmediateData) and self.is_trace(at):
                 self.add(TARGET, "-j TRACE", at, at + 1)
                 at += 1
             elif not isinstance(each, Counter):
-                raise _NotIptablesError
+                raise NotTheirsError
             at += 1
 
     def after(self, at: int) -> Expression | None:
@@ -115,7 +111,7 @@ class _Reader:
         elif isinstance(test, Range):
             negated, low, high = test.negated, test.low, test.high
         else:
-            raise _NotIptablesError
+            raise NotTheirsError
         bang = "! " if negated else ""
         if isinstance(load, MetaGet):
             self.meta(load.key, low, mask, negated, first, at)
@@ -124,7 +120,7 @@ class _Reader:
         elif isinstance(load, PayloadLoad) and load.base == TRANSPORT_HEADER:
             self.transport(load, low, high, mask, bang, first, at)
         else:
-            raise _NotIptablesError
+            raise NotTheirsError
         return at + 1
 
     def meta(self, key: int, value: bytes, mask: bytes | None, negated: bool, first: int, last: int) -> None:
@@ -140,7 +136,7 @@ class _Reader:
             bits = "" if mask is None else f"/0x{int.from_bytes(mask, sys.byteorder):x}"
             self.add(MATCH, f"-m mark {bang}--mark 0x{number:x}{'' if bits == '/0xffffffff' else bits}", first, last)
         else:
-            raise _NotIptablesError
+            raise NotTheirsError
 
     def network(self, load: PayloadLoad, value: bytes, mask: bytes | None, negated: bool, first: int, last: int) -> None:
         source, width = (12, 4) if self.family == NFPROTO_IPV4 else (8, 16)
@@ -156,12 +152,12 @@ class _Reader:
             self.proto = 0 if negated else value[0]
             self.add(PROTOCOL, f"{'! ' if negated else ''}-p {protocol_name(value[0])}", first, last)
         else:
-            raise _NotIptablesError
+            raise NotTheirsError
 
     def transport(self, load: PayloadLoad, low: bytes, high: bytes, mask: bytes | None, bang: str, first: int, last: int) -> None:
         name = {6: "tcp", 17: "udp"}.get(self.proto)
         if name is None:
-            raise _NotIptablesError
+            raise NotTheirsError
         if load.offset in (0, 2) and load.length == 2 and mask is None:
             one, two = int.from_bytes(low, "big"), int.from_bytes(high, "big")
             option = "--sport" if load.offset == 0 else "--dport"
@@ -173,7 +169,7 @@ class _Reader:
             wanted = 0xFF if mask is None else mask[0]
             text = f"{bang}--tcp-flags {_flags(wanted)} {_flags(low[0])}"
         else:
-            raise _NotIptablesError
+            raise NotTheirsError
         if self.ports is None:
             self.ports = len(self.parts)
             self.add(MATCH, f"-m {name} {text}", first, last)
@@ -186,19 +182,22 @@ def _flags(bits: int) -> str:
     return ",".join(name for bit, name in _TCP_FLAGS if bits & bit) or "NONE"
 
 
-def _verdict(verdict: verdicts.Verdict) -> str:
+def verdict_text(verdict: verdicts.Verdict) -> str:
     if verdict.code == verdicts.NFT_JUMP:
         return f"-j {verdict.chain}"
     if verdict.code == verdicts.NFT_GOTO:
         return f"-g {verdict.chain}"
     name = _VERDICTS.get(verdict.code)
     if name is None:
-        raise _NotIptablesError
+        raise NotTheirsError
     return f"-j {name}"
 
 
-def _limit(limit: Limit) -> str:
-    """print_rate of extensions/libxt_limit.c: the largest unit in which the rate is a whole number."""
+def limit_rate(limit: Limit, *, always: bool = False) -> str:
+    """print_rate of extensions/libxt_limit.c: the largest unit in which the rate is a whole number.
+
+    ``always``: print the burst even where it is the default, as ebtables does.
+    """
     period = limit.unit * 10000 // limit.rate if limit.rate else 0
     chosen = 0
     while chosen + 1 < len(_RATES) and period:
@@ -207,8 +206,8 @@ def _limit(limit: Limit) -> str:
             break
         chosen += 1
     if not period:
-        raise _NotIptablesError
-    burst = "" if limit.burst in (0, 5) else f" --limit-burst {limit.burst}"
+        raise NotTheirsError
+    burst = "" if limit.burst in (0, 5) and not always else f" --limit-burst {limit.burst}"
     return f"--limit {_RATES[chosen][0] // period}/{_RATES[chosen][1]}{burst}"
 
 

@@ -12,3 +12,7 @@ class Part(NamedTuple):
     first: int
     last: int
     """The expressions (0-based, inclusive) it was made from."""
+
+
+class NotTheirsError(Exception):
+    """iptables, ebtables or arptables would not have written this rule."""

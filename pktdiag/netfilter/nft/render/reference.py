@@ -22,9 +22,21 @@ def rule_ref(ns: NamespaceView, rule: Rule) -> RuleRef:
         show = f"nft -a list chain {family} {rule.table} {rule.chain}"
     else:
         text = f"-A {rule.chain} {text}" if text else f"-A {rule.chain}"
+        if backend == "ebtables-nft" and rule.userdata:
+            text = _user_policy(rule) or text
         show = _show_iptables(family, rule.table, rule.chain, rule.index)
     return RuleRef(ns.id, backend, family, rule.table, rule.chain, rule.handle, rule.index, text, show,
                    counter.packets if counter else None, counter.bytes if counter else None)
+
+
+def _user_policy(rule: Rule) -> str | None:
+    """The policy of a user chain is a rule of its own in ebtables-nft."""
+    from pktdiag.netfilter.nft.exprs.immediate import ImmediateVerdict
+    from pktdiag.netfilter.nft.render.ebtables import is_policy
+
+    verdict = next((each.verdict.code for each in rule.expressions() if isinstance(each, ImmediateVerdict)), None)
+    names = {0: "DROP", 1: "ACCEPT", -5: "RETURN"}
+    return f"-P {rule.chain} {names.get(verdict, verdict)}" if is_policy(rule.userdata) and verdict is not None else None
 
 
 def _show_iptables(family: str, table: str, chain: str, index: int | None) -> str:

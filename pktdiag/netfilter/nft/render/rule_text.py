@@ -36,4 +36,12 @@ def _iptables_parts(ns: NamespaceView, rule: Rule, expressions: list[Expression]
         from pktdiag.netfilter.nft.render.iptables import iptables_parts
 
         return iptables_parts(rule.family, expressions, ns)
+    if rule.family == 7:
+        from pktdiag.netfilter.nft.render.ebtables import ebtables_parts
+
+        return ebtables_parts(ns, rule, expressions)
+    if rule.family == 3:
+        from pktdiag.netfilter.nft.render.arptables import arptables_parts
+
+        return arptables_parts(ns, expressions)
     return None
