@@ -82,7 +82,7 @@ def test_clauses_are_marked_also_without_unicode() -> None:
 
 def test_both_outcomes_are_shown() -> None:
     text = trace_text.render(every()[4], Question(HERE, PACKET), PLACES, Look(100), True)
-    assert "if the draw comes out true:" in text and "if not: the draw comes out true:" in text
+    assert "if the draw comes out true:" in text and "unless the draw comes out true:" in text
     assert "dropped, NETFILTER_DROP" in text and "delivered to" in text
 
 

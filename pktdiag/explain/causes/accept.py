@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes.case import Case, Proposal, inside
+from pktdiag.explain.causes.case import Case, Proposal, inside, word
 from pktdiag.explain.causes.makers import FAMILIES, chain_names
 from pktdiag.explain.whatif import nft_rule, xt_rule
 from pktdiag.explain.whatif.changes import Change, InsertLegacyRule, InsertNftRule
@@ -81,11 +81,11 @@ def _proposal(case: Case, rule: RuleRef, why: str, selectors: tuple[Selector, ..
 
 def _command(case: Case, rule: RuleRef, chain: str, selector: Selector) -> str:
     if rule.backend == "nft":
-        return f"nft insert rule {rule.family} {rule.table} {chain} {_nft_words(selector)} accept"
+        return f"nft insert rule {rule.family} {word(rule.table)} {word(chain)} {_nft_words(selector)} accept"
     tool = rule.backend
     if rule.family == "ip6" and tool.startswith("iptables"):
         tool = tool.replace("iptables", "ip6tables")
-    return f"{tool} {'' if rule.table == 'filter' else f'-t {rule.table} '}-I {chain} {_xt_words(selector)} -j ACCEPT"
+    return f"{tool} {'' if rule.table == 'filter' else f'-t {rule.table} '}-I {word(chain)} {_xt_words(selector)} -j ACCEPT"
 
 
 def _xt_words(selector: Selector) -> str:
@@ -94,7 +94,7 @@ def _xt_words(selector: Selector) -> str:
     if packet is not None:
         words.append(f"-s {format_address(packet.src)} -d {format_address(packet.dst)} -p {PROTO_NAMES.get(packet.proto, packet.proto)}"
                      + (f" --dport {packet.dport}" if packet.has_ports else ""))
-    words += [f"{flag} {name}" for flag, name in (("-i", selector.iif), ("-o", selector.oif)) if name]
+    words += [f"{flag} {word(name)}" for flag, name in (("-i", selector.iif), ("-o", selector.oif)) if name]
     if selector.answers:
         words.append("-m conntrack --ctstate RELATED,ESTABLISHED")
     return " ".join(words)
@@ -108,7 +108,7 @@ def _nft_words(selector: Selector) -> str:
         name = PROTO_NAMES.get(packet.proto, str(packet.proto))
         words.append(f"{ip} saddr {format_address(packet.src)} {ip} daddr {format_address(packet.dst)} "
                      + (f"{name} dport {packet.dport}" if packet.has_ports else f"meta l4proto {name}"))
-    words += [f"{key} {name}" for key, name in (("iifname", selector.iif), ("oifname", selector.oif)) if name]
+    words += [f"{key} {word(name)}" for key, name in (("iifname", selector.iif), ("oifname", selector.oif)) if name]
     if selector.answers:
         words.append("ct state established,related")
     return " ".join(words)

@@ -69,6 +69,16 @@ def inside(case: Case, command: str, ns: NamespaceView | None = None) -> str:
     processes = case.host.processes_in(ns.id)
     if processes:
         return f"nsenter -t {min(process.pid for process in processes)} -n {command}"
-    if ns.names:
-        return f"ip netns exec {ns.names[0]} {command}"
+    for name in ns.names:
+        if name.startswith("/"):
+            return f"nsenter --net={word(name)} {command}"
+        if name != "host" and not name.startswith("pid:"):
+            return f"ip netns exec {word(name)} {command}"
     return command
+
+
+def word(text: str) -> str:
+    """``text`` as one word of a POSIX shell: an interface may well be called ``a;reboot``."""
+    if text and all(letter.isascii() and (letter.isalnum() or letter in "@%+=:,./-_") for letter in text):
+        return text
+    return "'" + text.replace("'", "'\"'\"'") + "'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import routing, rules
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place, word
 from pktdiag.explain.causes.words import capital, rejected, sentence
 from pktdiag.explain.whatif.changes import AddRoute
 from pktdiag.model.host import Route
@@ -27,7 +27,7 @@ def failed(case: Case) -> Finding:
     what = "ARP requests" if v4 else "neighbour solicitations"
     hop = case.drop.text.split(" for ", 1)[-1].split(". ")[0].rstrip(".")
     ip = "ip" if v4 else "ip -6"
-    evidence = [f"The entry is FAILED or INCOMPLETE: {inside(case, f'{ip} neigh show {hop} dev {dev}')}", *_room(case)]
+    evidence = [f"The entry is FAILED or INCOMPLETE: {inside(case, f'{ip} neigh show {hop} dev {word(dev)}')}", *_room(case)]
     lost = "The answer is lost: " if case.is_reply else f"{capital(rejected(case))}: "
     other = _other_claim(case)
     if other is not None:
@@ -38,14 +38,14 @@ def failed(case: Case) -> Finding:
         gateway = route.nexthops[0].gateway
         host = Route(254, 1, case.packet.dst, len(case.packet.dst) * 8, 0, 0, 0, 0 if gateway else 253, None, route.nexthops, None)
         via = f"via {format_address(gateway)} " if gateway else ""
-        command = inside(case, f"{ip} route add {format_address(case.packet.dst)} {via}dev {name}")
+        command = inside(case, f"{ip} route add {format_address(case.packet.dst)} {via}dev {word(name)}")
         return Finding(sentence(summary), tuple(evidence), (
             Proposal(f"Send this address through {name}; better, move one of the two networks to other addresses (Docker: "
                      "default-address-pools in daemon.json)", (command,), (AddRoute(case.ns.id, case.packet.family, host),)),))
     known = f" {because.text}" if because is not None and because.text else ""
     return Finding(sentence(f"{lost}nobody on {dev} answers the {what} of {place(case)} for {hop}") + known, tuple(evidence),
                    (Proposal(f"See that the machine or container with {hop} runs, is on the same link as {dev}, and is up",
-                             (inside(case, f"{ip} neigh show dev {dev}"),), ()),))
+                             (inside(case, f"{ip} neigh show dev {word(dev)}"),), ()),))
 
 
 def _behind(case: Case, because: Drop) -> Finding | None:

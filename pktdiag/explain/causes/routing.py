@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import engines, way
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place, word
 from pktdiag.explain.causes.words import at, capital, rejected, sentence
 from pktdiag.explain.whatif.changes import AddRoute, Change, RemoveRoute, RemoveRouteRule, SetSysctl
 from pktdiag.model.host import NextHop, Route
@@ -26,17 +26,17 @@ def reverse_path(case: Case, what: str) -> Finding:
     dev, src = case.drop.device, format_address(case.packet.src)
     values = {name: case.ns.sysctl(f"net/ipv4/conf/{name}/rp_filter") for name in ("all", dev)}
     evidence = [f"net.ipv4.conf.{name}.rp_filter={value} (the larger of the two counts): "
-                + inside(case, f"sysctl net/ipv4/conf/{name}/rp_filter") for name, value in values.items()]
+                + inside(case, f"sysctl net/ipv4/conf/{word(name)}/rp_filter") for name, value in values.items()]
     evidence.append(f"The way back to {src}: {inside(case, f'ip route get {src}')}")
     strict = max(int(value or 0) for value in values.values()) == 1
     why = case.drop.text.split(": ", 1)[-1].rstrip(".")
     if strict and "no route" not in why:
         proposal = Proposal(f"Loosen reverse path filtering on {dev}, or give {src} a route through {dev} if it belongs there",
-                            (inside(case, f"sysctl -w net/ipv4/conf/{dev}/rp_filter=2"),),
+                            (inside(case, f"sysctl -w net/ipv4/conf/{word(dev)}/rp_filter=2"),),
                             (SetSysctl(case.ns.id, f"net/ipv4/conf/{dev}/rp_filter", "2"),))
     else:
         proposal = Proposal(f"Switch reverse path filtering off on {dev}, or add the route to {src} that is missing",
-                            (inside(case, f"sysctl -w net/ipv4/conf/{dev}/rp_filter=0 net/ipv4/conf/all/rp_filter=0"),),
+                            (inside(case, f"sysctl -w net/ipv4/conf/{word(dev)}/rp_filter=0 net/ipv4/conf/all/rp_filter=0"),),
                             tuple(SetSysctl(case.ns.id, f"net/ipv4/conf/{name}/rp_filter", "0") for name in (dev, "all")))
     summary = f"{'Strict r' if strict else 'R'}everse path filtering on {dev} {at(case)} drops {what}: {why}"
     return Finding(sentence(summary), tuple(evidence), (proposal,))
@@ -45,7 +45,7 @@ def reverse_path(case: Case, what: str) -> Finding:
 def martian(case: Case) -> Finding:
     """A source or destination that may not appear here; two of them have a switch."""
     dev = case.drop.device
-    log = f"The kernel can log it: {inside(case, f'sysctl -w net/ipv4/conf/{dev}/log_martians=1')}"
+    log = f"The kernel can log it: {inside(case, f'sysctl -w net/ipv4/conf/{word(dev)}/log_martians=1')}"
     own = any(item.local == case.packet.src for item in case.ns.addresses(case.packet.family))
     router = way.last_router(case, case.leg)
     if own and router is not None and router.ns.id != case.ns.id:
@@ -62,7 +62,8 @@ def martian(case: Case) -> Finding:
         path, value, why = f"net/ipv4/conf/{dev}/route_localnet", "1", "Let 127.0.0.0/8 be routed there"
     else:
         return Finding(summary, (log,), ())
-    return Finding(summary, (log,), (Proposal(why, (inside(case, f"sysctl -w {path}={value}"),), (SetSysctl(case.ns.id, path, value),)),))
+    proposal = Proposal(why, (inside(case, f"sysctl -w {word(path)}={value}"),), (SetSysctl(case.ns.id, path, value),))
+    return Finding(summary, (log,), (proposal,))
 
 
 def no_route(case: Case) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import accept
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, word
 from pktdiag.explain.causes.words import at, sentence
 from pktdiag.explain.whatif.changes import ChangeLink
 from pktdiag.model.kernel import AF_INET, IPPROTO_TCP
@@ -16,7 +16,7 @@ def mtu_exceeded(case: Case) -> Finding:
     packet, answer, reply = case.packet, case.drop.answer, case.trace.reply
     name, mtu = (link.name, f" {link.mtu}") if link is not None else (case.drop.device, "")
     summary = f"The packet of {packet.length} bytes does not fit the MTU{mtu} of {name} {at(case)} and must not be fragmented"
-    evidence = [f"The MTU: {inside(case, f'ip link show dev {name}')}"]
+    evidence = [f"The MTU: {inside(case, f'ip link show dev {word(name)}')}"]
     if answer and not case.is_reply and reply is not None and reply.verdict not in THROUGH_VERDICTS:
         why = f" ({reply.drop.text.rstrip('.')})" if reply.drop is not None else ""
         summary += f"; the ICMP message that would tell the sender is lost{why}, so long packets vanish while short ones pass"
@@ -29,7 +29,7 @@ def mtu_exceeded(case: Case) -> Finding:
     proposals = []
     if link is not None:
         proposals.append(Proposal(f"Raise the MTU of {name} to {packet.length}, if the link behind it carries that",
-                                  (inside(case, f"ip link set dev {name} mtu {packet.length}"),),
+                                  (inside(case, f"ip link set dev {word(name)} mtu {packet.length}"),),
                                   (ChangeLink(case.ns.id, link.ifindex, {"mtu": packet.length}),)))
     if packet.proto == IPPROTO_TCP:
         tool = "iptables" if packet.family == AF_INET else "ip6tables"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes.case import Case, Proposal, inside
+from pktdiag.explain.causes.case import Case, Proposal, inside, word
 from pktdiag.explain.whatif import nft_rule
 from pktdiag.explain.whatif.changes import AddNatChain
 from pktdiag.model.host import Link
@@ -56,7 +56,7 @@ def masquerade(case: Case, router: Router, packet: Packet, why: str, *, exact: b
         proto = PROTO_NAMES.get(packet.proto, str(packet.proto))
         selector = f"-s {format_address(packet.src)} -d {format_address(packet.dst)} -p {proto}{ports}"
     else:
-        selector = f"-s {_network(router.ns, packet)} -o {router.out.name}"
+        selector = f"-s {_network(router.ns, packet)} -o {word(router.out.name)}"
     expressions = nft_rule.match_address(packet.src, destination=False)
     if exact:
         expressions += nft_rule.match_address(packet.dst, destination=True)
