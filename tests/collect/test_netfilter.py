@@ -113,12 +113,13 @@ def test_legacy_ebtables(lab: Lab) -> None:
     lab.add("other")
     lab.run("el", "ip link add br0 type bridge")
     if lab.try_run("el", "ebtables-legacy -A FORWARD -p IPv4 -j DROP").returncode:
-        pytest.skip("this kernel has no legacy ebtables")
+        assert lab.fresh("el").xt_tables(7) == ()  # a kernel without it has none, and that is known
+        return
     with pytest.raises(Unreadable) as unknown:  # somebody has a table; without nfnetlink_hook nobody says who
         lab.fresh("other").xt_tables(7)
     assert "nfnetlink_hook" in unknown.value.gap.remedy
     if lab.try_run("el", "modprobe nfnetlink_hook").returncode:
-        pytest.skip("this kernel has no nfnetlink_hook")
+        return  # unknown stays unknown, as shown above
     view, other = lab.fresh("el"), lab.view("other")
     assert view.xt_tables(7) == ("filter",) and other.xt_tables(7) == ()
     info, entries = view.xt_table(7, "filter")
