@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pktdiag.model.trace import DEPENDS, THROUGH_VERDICTS, Leg, Outcome, Trace
 
+MOST = 4
+"""Outcomes a summary tells; the list below it has them all."""
+
+SAID_BY_CONDITION = frozenset(("tc", "xdp", "table-unreadable", "unknown-target", "swallowed"))
+"""Causes of which nothing is known but that they may be: the condition says it all."""
+
 _SETTLED_BY = (
-    ("could not be read", "run as root"), ("permission", "run as root"),
-    ("random", ""), ("statistic", ""), ("limit", ""),
-    ("conntrack", "--state"), ("connection", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"), ("payload", ""),
+    ("could not be read", "running as root"), ("permission", "running as root"), ("random", ""), ("statistic", ""), ("limit", ""),
+    ("table full", ""), ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
     ("tcp flags", "--tcp-flags"), ("length", "--size"),
 )
-"""A word of a condition, and the flag or privilege that would settle it."""
+"""A word of a condition, and the flag or privilege that would settle it; the first that fits counts. "": nothing would."""
 
 
 def unsure_leg(trace: Trace) -> Leg | None:
@@ -33,17 +38,30 @@ def losing(leg: Leg) -> Leg | None:
 
 
 def summary(trace: Trace, leg: Leg) -> str:
-    """"It depends: if …, it is delivered to web; if not …, it is dropped: …"."""
+    """"It depends: if …, it is delivered to web; unless …, it is dropped." and what would settle it."""
     who = "The answer's fate depends" if leg is trace.reply else "It depends"
     outcomes = sorted(leg.outcomes, key=lambda outcome: not outcome.conditions)
-    told = [f"{under(outcome.conditions)}, {_ending(outcome)}" for outcome in outcomes[:4]]
-    if len(leg.outcomes) > 4:
-        told.append(f"and {len(leg.outcomes) - 4} more outcomes")
-    if not told:
+    if not outcomes:
         return f"{who} on something that could not be read."
-    settle = dict.fromkeys(flag for outcome in leg.outcomes for text in outcome.conditions if (flag := _settles(text)))
-    tail = f" What would settle it: {' or '.join(settle)}." if settle else ""
-    return f"{who}: {'; '.join(told)}.{tail}"
+    if len(outcomes) == 1 and outcomes[0].fate.verdict == DEPENDS:
+        told = f" on {unread(outcomes[0])}"
+    else:
+        told = ": " + "; ".join(f"{_short(under(outcome.conditions))}, {_ending(outcome)}" for outcome in outcomes[:MOST])
+        if len(outcomes) > MOST:
+            told += f"; and {len(outcomes) - MOST} more outcomes"
+    texts = [text for outcome in outcomes for text in (*outcome.conditions, outcome.fate.drop.text if outcome.fate.drop else "")]
+    settle = dict.fromkeys(flag for text in texts if (flag := _settles(text)))
+    return f"{who}{told}." + (f" What would settle it: {' or '.join(settle)}." if settle else "")
+
+
+def unread(outcome: Outcome) -> str:
+    """What an outcome hangs on that is no outcome yet."""
+    return _short(outcome.fate.drop.text.rstrip(".")) if outcome.fate.drop is not None else "something that could not be read"
+
+
+def _short(text: str) -> str:
+    """Without the remedy, which is told once for all."""
+    return text.replace(" (run as root (CAP_NET_ADMIN in the namespace, CAP_SYS_ADMIN to enter it))", "").replace(" (run as root)", "")
 
 
 def under(conditions: tuple[str, ...]) -> str:
@@ -56,9 +74,11 @@ def under(conditions: tuple[str, ...]) -> str:
 def _ending(outcome: Outcome) -> str:
     fate = outcome.fate
     if fate.drop is not None and fate.verdict == DEPENDS:
-        return f"nothing more can be said ({fate.drop.text.rstrip('.')})"
+        return f"it depends further on {unread(outcome)}"
     if fate.drop is not None:
-        text = fate.drop.text.rstrip(".")
+        text = _short(fate.drop.text.rstrip("."))
+        if any(text[:20] in condition for condition in outcome.conditions):  # the condition has said it
+            return f"it is {fate.verdict} there"
         return f"it is {fate.verdict} ({text[:1].lower() + text[1:] if text[1:2].islower() else text})"
     if fate.receiver is not None:
         return f"it is delivered to {fate.receiver.process or 'a socket'}"
@@ -66,7 +86,5 @@ def _ending(outcome: Outcome) -> str:
 
 
 def _settles(text: str) -> str:
-    if "run as root" in text:
-        return ""  # said in the condition itself
     low = text.lower()
     return next((flag for word, flag in _SETTLED_BY if word in low), "")

@@ -38,7 +38,8 @@ def _unsure(host: HostView, question: Question, trace: Trace, leg: Leg) -> Trace
     if lost is None or lost.drop is None:
         return trace._replace(summary=summary)
     finding = find(make_case(host, question, trace, lost, leg is trace.reply))
-    return trace._replace(summary=summary, evidence=(finding.summary, *finding.evidence), fixes=_fixes(host, question, lost.drop, finding))
+    told = (finding.summary,) if finding.summary and lost.drop.cause not in depends.SAID_BY_CONDITION else ()
+    return trace._replace(summary=summary, evidence=(*told, *finding.evidence), fixes=_fixes(host, question, lost.drop, finding))
 
 
 def _fixes(host: HostView, question: Question, drop: Drop, finding: Finding) -> tuple[Fix, ...]:

@@ -141,9 +141,12 @@ def _outcomes(trace: Trace, places: Places, look: Look) -> list[str]:
 def _outcome(outcome: Outcome, places: Places, look: Look) -> list[str]:
     fate = outcome.fate
     from pktdiag.explain.depends import under
+    if fate.verdict == DEPENDS and fate.drop is not None and outcome.conditions == (fate.drop.text,):
+        return look.wrap("on " + safe(fate.drop.text), 2)
     lines = look.wrap(safe(under(outcome.conditions)) + ":", 2)
     if fate.drop is not None:
-        end = f"{fate.verdict}, {fate.drop.reason + ': ' if fate.drop.reason else ''}{fate.drop.text}"
+        verdict = "it depends further on" if fate.verdict == DEPENDS else fate.verdict + ","
+        end = f"{verdict} {fate.drop.reason + ': ' if fate.drop.reason else ''}{fate.drop.text}"
     elif fate.receiver is not None:
         end = f"{fate.verdict} to {_receiver(fate.receiver, places)}"
     else:
@@ -182,7 +185,7 @@ def _evidence(facts: tuple[str, ...], leg: Leg, places: Places, look: Look) -> l
     elif drop is not None:
         lines += look.wrap("No packet tap sees it: it ends before it reaches a device.", 2)
     lines += trace_steps.summary(leg, places, look)
-    return lines
+    return lines if len(lines) > 2 else []
 
 
 def _counter(name: str, netns: str, places: Places, look: Look, told: bool) -> list[str]:

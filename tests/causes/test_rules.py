@@ -144,3 +144,25 @@ def test_a_reset_by_rule(lab: Lab) -> None:
     lab.judge(lab.out, HOST, 80, port, answer, "ECONNREFUSED", tcp=True)
     lab.mend(answer["fixes"][0])
     assert lab.send(lab.out, HOST, 80, tcp=True) == "answered"
+
+
+@pytest.mark.parametrize("tool", ["ip6tables-nft", "ip6tables-legacy", "nft"])
+def test_the_same_in_ipv6(lab: Lab, tool: str) -> None:
+    """Commands and what-if rules of both families."""
+    lab.sysctl("net.ipv6.conf.all.forwarding=1")
+    for ns, device, address in ((lab.host, "br0", "2001:db8:0:1::1"), (lab.host, "br1", "2001:db8:0:2::1"), (lab.web, "eth0", "2001:db8:0:1::2"),
+                                (lab.app, "eth0", "2001:db8:0:2::2")):
+        lab.sh(f"ip address add {address}/64 dev {device} nodad", ns)
+    lab.sh("ip -6 route add default via 2001:db8:0:1::1", lab.web)
+    lab.sh("ip -6 route add default via 2001:db8:0:2::1", lab.app)
+    if tool == "nft":
+        lab.nft("table inet fw { chain forwarded { type filter hook forward priority 0; policy drop; }; }")
+    else:
+        lab.sh(f"{tool} -P FORWARD DROP")
+    question = (f"ns:{lab.web}", "[2001:db8:0:2::2]/icmp")
+    answer = lab.why(*question)
+    assert answer["verdict"] == "dropped" and "policy DROP" in answer["summary"]
+    for fix in answer["fixes"]:
+        lab.mend(fix)
+    assert lab.why(*question)["verdict"] == "delivered"
+    lab.sh("ping -6 -c 1 -W 2 2001:db8:0:2::2", lab.web)

@@ -25,6 +25,7 @@ _BY_CAUSE = {
     "rule-drop": rules.dropped,
     "policy-drop": rules.dropped,
     "conntrack-table-full": conntrack.table_full,
+    "conntrack-clash": conntrack.clash,
     "hairpin": bridge.hairpin,
     "bridge-mtu": sizes.does_not_fit,
     "peer-mtu": sizes.does_not_fit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
+from pktdiag.explain.causes.words import at, sentence
 
 
 def table_full(case: Case) -> Finding:
@@ -15,3 +16,12 @@ def table_full(case: Case) -> Finding:
                     f"The kernel's log says \"nf_conntrack: table full, dropping packet\": {inside(case, 'dmesg')}"),
                    (Proposal("Raise the limit (and nf_conntrack_buckets), shorten the timeouts, or keep bulk traffic untracked",
                              (f"sysctl -w net.netfilter.nf_conntrack_max={larger}",), ()),))
+
+
+def clash(case: Case) -> Finding:
+    """Two packets of new connections got the same addresses and ports after translation; the later one is lost. UDP programs
+    that send two requests from one socket at once (a resolver's A and AAAA) meet it most."""
+    return Finding(sentence(f"Dropped {at(case)}: {case.drop.text}"),
+                   (f"insert_failed grows: {inside(case, 'cat /proc/net/stat/nf_conntrack')}",),
+                   (Proposal("Let NAT choose source ports at random (MASQUERADE or SNAT --random-fully), or keep this traffic local (a resolver "
+                             "on the node)", (inside(case, "iptables -t nat -S POSTROUTING"),), ()),))
