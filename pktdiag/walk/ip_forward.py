@@ -15,6 +15,9 @@ from pktdiag.walk.hook import run_hook
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
+# ip_tos2prio[], net/ipv4/route.c: best effort, bulk, interactive, interactive bulk; ip_forward() sets it from the TOS
+_TOS_TO_PRIORITY = (0, 2, 6, 4)
+
 
 def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
     """ip_forward() / ip6_forward() up to and including the FORWARD hook, then on to :mod:`ip_output`."""
@@ -29,6 +32,8 @@ def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
     if not ready:
         return
     skb.packet = skb.packet._replace(ttl=skb.packet.ttl - 1)
+    if skb.packet.family == AF_INET:
+        skb.priority = _TOS_TO_PRIORITY[(skb.packet.tos & 0x1E) >> 3]
     pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
     if run_hook(walk, ns, pf, NF_INET_FORWARD, skb, dev, out, "forward"):
         ip_output.output(walk, ns, out, skb, decision, dev)
