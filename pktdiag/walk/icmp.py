@@ -130,6 +130,8 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     if answer == "tcp reset":
         if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
             return None
+        if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=_reply_mark(ctx.ns, skb), any_source=True).kind == "error":
+            return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
         walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", _reply_mark(ctx.ns, skb), 0, skb, True, raw))
         return answer
     protocol, _, name = answer.partition(" ")
@@ -203,7 +205,7 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
 def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool = False) -> None:
     packet = skb.packet
     source = bytes(len(packet.dst)) if group else packet.dst
-    reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, icmp_code=0, ttl=64, df=False)
+    reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False)
     walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
 
 

@@ -15,6 +15,8 @@ from pktdiag.model.kernel import (
     NFPROTO_IPV4,
     NFPROTO_IPV6,
     PACKET_LOOPBACK,
+    RTN_LOCAL,
+    RTN_UNICAST,
 )
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.record import NamedTuple
@@ -60,12 +62,20 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         walk.drop(ns, "routing", None, skb, "IP_OUTNOROUTES", f"The sender gets ENETUNREACH: TCP cannot connect to "
                   f"{format_address(skb.packet.dst)}, a {decision.kind} address here.", cause="tcp-broadcast")
         return
+    if decision.kind == "broadcast" and skb.extra.get("answer_kind") == "udp-reply":
+        walk.drop(ns, "routing", None, skb, "IP_OUTNOROUTES", f"The sender gets EACCES: {format_address(skb.packet.dst)} is a broadcast "
+                  "address, and its socket has no SO_BROADCAST.", cause="no-broadcast")  # udp_sendmsg()
+        return
     if addr.is_any(skb.packet.src):
         skb.packet = skb.packet._replace(src=decision.src)
     walk.memory.setdefault("client", Client(ns.id, skb.packet))
     out = ns.link(decision.oif)
     if out is None:
         walk.drop(ns, "routing", None, skb, "NOT_SPECIFIED", f"Interface {decision.oif} is gone.", cause="device-gone")
+        return
+    if skb.extra.get("header_included") and skb.packet.length > out.mtu:
+        walk.drop(ns, "local-output", None, skb, "PKT_TOO_BIG", f"The sender gets EMSGSIZE: a raw socket sends no packet larger than "
+                  f"the MTU {out.mtu} of {out.name}.", cause="mtu-exceeded")  # raw_send_hdrinc(), rawv6_send_hdrinc()
         return
     what = describe(decision.match) if decision.match else "on-link"
     walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
@@ -82,7 +92,7 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
         discarded(walk, ns, skb)
         return
     if skb.packet.dst != before.dst or skb.extra.pop("reroute", False):
-        rerouted = route.output(walk, ns, skb.packet, mark=skb.mark, any_source=not addr.is_local(ns, skb.packet.src))
+        rerouted = me_harder(walk, ns, skb)
         new_out = ns.link(rerouted.oif)
         if rerouted.kind == "error" or new_out is None:
             walk.drop(ns, "output", out, skb, "NETFILTER_DROP", f"After the change in OUTPUT there is no way: {rerouted.text}.",
@@ -96,6 +106,14 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
         decision, out = rerouted, new_out
         skb.route = rerouted
     output(walk, ns, out, skb, decision, None)
+
+
+def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
+    """ip_route_me_harder(): from any unicast source, and as from none where the source is a broadcast address or worse."""
+    packet = skb.packet
+    if packet.family == AF_INET and addr.address_type(ns, packet.src) not in (RTN_LOCAL, RTN_UNICAST):
+        packet = packet._replace(src=bytes(4))
+    return route.output(walk, ns, packet, mark=skb.mark, any_source=True)
 
 
 def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, indev: Link | None) -> None:

@@ -10,7 +10,7 @@ from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView
 from pktdiag.netfilter.context import FibResult, HookContext, HookResult, NatRange, Unknown
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import fib, route, sockets
+from pktdiag.walk import fib, sockets
 from pktdiag.walk.state import Walk
 
 
@@ -106,8 +106,9 @@ class WalkServices:
         return bind.setup(ctx, range_, source)
 
     def reroute(self, ctx: HookContext) -> str | None:
-        packet = ctx.skb.packet
-        decision = route.output(self.walk, ctx.ns, packet, mark=ctx.skb.mark, any_source=not addr.is_local(ctx.ns, packet.src))
+        from pktdiag.walk.ip_output import me_harder
+
+        decision = me_harder(self.walk, ctx.ns, ctx.skb)
         return decision.text or decision.error if decision.kind == "error" else None
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:

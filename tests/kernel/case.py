@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import traceback
+from collections import Counter
 from typing import Any, NamedTuple
 
 from .ask import question
@@ -14,6 +15,10 @@ from .host import Host
 from .observe import NotSentError, Observer, Truth
 from .send import Sender
 from .tracer import Tracer
+
+
+ERROR_BURST = 4
+"""net.ipv4.route.error_burst allows five at once."""
 
 
 class Result(NamedTuple):
@@ -40,6 +45,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     from pktdiag.walk.api import trace
 
     results: list[Result] = []
+    errors: Counter[str] = Counter()
     with Built(host, home, lenient=True) as built:
         observer = Observer(built, tracer, pid)
         try:
@@ -70,12 +76,16 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         truth = observer.run(sender)
                     except NotSentError:
                         continue
+                    before = frozenset(name for name, count in errors.items() if count >= ERROR_BURST)
+                    for name, moved in truth.counters.items():
+                        errors[name] += moved.get("IcmpOutDestUnreachs", 0) + ERROR_BURST * bool(moved.get("IcmpOutRedirects"))
+                    tired = before | frozenset(name for name, moved in truth.counters.items() if moved.get("IcmpOutRedirects"))
                     if only is not None and only != number:
                         continue
                     if crash:
                         results.append(Result(host["seed"], number, "crash", (Mismatch("crash", crash),), (), seconds, _end(truth)))
                         continue
-                    judgement = Judgement(built, sender, predicted, truth)
+                    judgement = Judgement(built, sender, predicted, truth, tired)
                     conditions = tuple(c for o in predicted.request.outcomes for c in o.conditions)
                     results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
                                           conditions, seconds, _end(truth)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
@@ -69,7 +70,9 @@ def rule_key(rule: RuleRef, names: dict[str, str]) -> RuleKey:
 class Judgement:
     """One case: what was predicted, what happened, and in what they differ."""
 
-    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth) -> None:
+    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth, tired: Container[str] = ()) -> None:
+        self.tired = tired
+        """Namespaces that have sent so many errors, or a redirect, that the next error may be held back."""
         self.names = {ns.id: name for name, ns in built.namespaces.items()}
         self.built, self.sender, self.trace, self.truth = built, sender, trace, truth
         self.mismatches: list[Mismatch] = []
@@ -103,6 +106,10 @@ class Judgement:
         truth = self.truth
         want = [plain(s, self.names) for s in sightings]
         got = [plain_seen(s) for s in truth.sightings]
+        if fate.verdict == DEPENDS:  # followed up to here, and no further
+            if got[:len(want)] != want:
+                self._add("sightings", f"predicted {_show(want)} and then unsure\n      seen      {_show(got)}")
+            return
         if not alike(want, got):
             self._add("sightings", f"predicted {_show(want)}\n      seen      {_show(got)}")
         drops = [drop for drop in truth.drops if drop.kind in ("request", "?") and drop.reason not in BENIGN]
@@ -110,9 +117,7 @@ class Judgement:
         reply = self.trace.reply
         if reply is not None and reply.drop is not None and fate.verdict == DELIVERED:
             # A drop before any device had the skb: the answer's, if that is what was predicted for it.
-            lost = next((d for d in drops if d.kind == "?" and d.reason == reply.drop.reason), None)
-            if lost is not None:
-                drops.remove(lost)
+            drops = [d for d in drops if not (d.kind == "?" and d.reason == reply.drop.reason)]
         if fate.verdict == DELIVERED:
             self._delivered(fate, [d.reason for d in drops])
         elif fate.verdict in (DROPPED, REJECTED):
@@ -197,6 +202,8 @@ class Judgement:
     # -- the answer --------------------------------------------------------------------------------------------------
     def _answer(self) -> None:
         leg, truth = self.trace.request, self.truth
+        if self._held_back():
+            return
         reply = self.trace.reply
         got = [plain_seen(s) for s in truth.answer]
         if reply is None:
@@ -233,6 +240,13 @@ class Judgement:
             return bool(self.truth.receivers) and bool(self.sender.spec.get("answer", True))
         return True
 
+    def _held_back(self) -> bool:
+        """Whether routing's error may have been suppressed: ip_error() allows a host five at once and one a second, and a
+        redirect sent to it uses them all up (net/ipv4/route.c: peer->rate_tokens). Nobody can read that."""
+        leg = self.trace.request
+        return leg.verdict == REJECTED and leg.drop is not None and leg.drop.stage == "routing" and not self.truth.answer and \
+            self.names.get(leg.drop.netns, "") in self.tired
+
     def _third_leg(self) -> bool:
         """Whether something follows the answer, seen or not: a raw sender's host resets a connection it knows nothing of, and
         an answer that is refused is answered in turn."""
@@ -241,13 +255,13 @@ class Judgement:
             return True
         if any(moved.get("IcmpOutRedirects") or moved.get("Icmp6OutRedirects") for moved in self.truth.counters.values()):
             return True  # a redirect goes its own way beside the packet, and may be dropped on it
-        return self.sender.tag.proto == 6 and self.sender.spec["how"] != "socket" and bool(self.truth.answer)
+        return self.sender.tag.proto in (6, 17) and self.sender.spec["how"] != "socket" and bool(self.truth.answer)
 
     # -- counters and rules -------------------------------------------------------------------------------------------
     def _counters(self) -> None:
         predicted: dict[tuple[str, str], int] = {}
         legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
-        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others or self._third_leg():
+        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others or self._third_leg() or self._held_back():
             return
         for leg in legs:
             for netns, name in leg.counters:
@@ -266,7 +280,7 @@ class Judgement:
 
     def _rules(self) -> None:
         legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
-        if any(leg.verdict == DEPENDS for leg in legs):
+        if any(leg.verdict == DEPENDS for leg in legs) or self._held_back():
             return
         predicted: dict[RuleKey, int] = {}
         texts: dict[RuleKey, str] = {}

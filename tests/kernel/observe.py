@@ -21,7 +21,7 @@ QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
 PENDING = 0.25
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
-NOT_OURS = ("packet_rcv", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "inet_sock_destruct")
+NOT_OURS = ("packet_rcv", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
 """Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
 
 
