@@ -10,9 +10,12 @@ MOST = 4
 SAID_BY_CONDITION = frozenset(("tc", "xdp", "table-unreadable", "unknown-target", "swallowed"))
 """Causes of which nothing is known but that they may be: the condition says it all."""
 
+_ROOT = "running as root"
+_ROOT_OR_ABSENT = "running as root, or --assume-empty where there is none"
 _SETTLED_BY = (
-    ("could not be read", "running as root"), ("permission", "running as root"), ("random", ""), ("statistic", ""), ("limit", ""),
-    ("table full", ""), ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
+    ("bpf", _ROOT_OR_ABSENT), ("ebtables", _ROOT_OR_ABSENT), ("could not be read", _ROOT), ("permission", _ROOT),
+    ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
+    ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
     ("tcp flags", "--tcp-flags"), ("length", "--size"),
 )
 """A word of a condition, and the flag or privilege that would settle it; the first that fits counts. "": nothing would."""

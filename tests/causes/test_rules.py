@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -159,6 +160,10 @@ def test_the_same_in_ipv6(lab: Lab, tool: str) -> None:
         lab.nft("table inet fw { chain forwarded { type filter hook forward priority 0; policy drop; }; }")
     else:
         lab.sh(f"{tool} -P FORWARD DROP")
+    deadline = time.monotonic() + 10
+    while any(lab.sh("ip -6 address show tentative", ns).strip() for ns in (lab.host, lab.web, lab.app)):  # duplicate address detection
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     question = (f"ns:{lab.web}", "[2001:db8:0:2::2]/icmp")
     answer = lab.why(*question)
     assert answer["verdict"] == "dropped" and "policy DROP" in answer["summary"]

@@ -23,5 +23,5 @@ def clash(case: Case) -> Finding:
     that send two requests from one socket at once (a resolver's A and AAAA) meet it most."""
     return Finding(sentence(f"Dropped {at(case)}: {case.drop.text}"),
                    (f"insert_failed grows: {inside(case, 'cat /proc/net/stat/nf_conntrack')}",),
-                   (Proposal("Let NAT choose source ports at random (MASQUERADE or SNAT --random-fully), or keep this traffic local (a resolver "
-                             "on the node)", (inside(case, "iptables -t nat -S POSTROUTING"),), ()),))
+                   (Proposal("Let NAT choose source ports at random (MASQUERADE or SNAT --random-fully), or keep this traffic local "
+                             "(a resolver on the node)", (inside(case, "iptables -t nat -S POSTROUTING"),), ()),))
