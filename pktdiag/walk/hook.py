@@ -5,7 +5,7 @@ from __future__ import annotations
 from pktdiag.model.host import Link
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter import hooks
-from pktdiag.netfilter.context import HookContext, Skb
+from pktdiag.netfilter.context import HookContext, HookResult, Skb
 from pktdiag.walk.services import services_of
 from pktdiag.walk.state import Walk
 
@@ -42,7 +42,23 @@ def run_hook(walk: Walk, ns: NamespaceView, pf: int, hook: int, skb: Skb, indev:
                   rule=result.rule, cause=result.cause or "rule-drop", answer=answer)
     elif result.action == "queue":
         walk.unsure(ns, stage, device, skb, result.text or "what the program behind NFQUEUE decides")
+    elif "nft_fwd" in skb.extra:
+        _forward_frame(walk, ns, stage, device, skb, result)
     elif not skb.extra.pop("stolen_ok", False):
         walk.drop(ns, stage, device, skb, result.reason, result.text or "A netfilter rule takes it away.", rule=result.rule,
                   cause=result.cause or "stolen")
     return False
+
+
+def _forward_frame(walk: Walk, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, result: HookResult) -> None:
+    """nf_fwd_netdev_egress(), net/netfilter/nf_dup_netdev.c: the frame leaves through another device, headers as they are."""
+    from pktdiag.walk import device as stage_of_device
+
+    index = skb.extra.pop("nft_fwd")
+    target = ns.link(index) if isinstance(index, int) else None
+    if target is None:
+        walk.drop(ns, stage, device, skb, "NOT_SPECIFIED", "The device a rule forwards the frame to is gone.", rule=result.rule,
+                  cause="device-gone")
+        return
+    walk.step(ns, stage, device, f"A rule sends the frame out of {target.name}: {result.text}.", rule=result.rule)
+    stage_of_device.transmit(walk, ns, target, skb)
