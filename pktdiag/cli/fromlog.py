@@ -98,7 +98,9 @@ def _conntrack(line: str) -> LoggedPacket | None:
 
 
 def _tcpdump(line: str) -> LoggedPacket | None:
-    """``[TIME] [IFACE In|Out|…] IP SRC.PORT > DST.PORT: Flags [S], … length N``; -v's parenthesis is understood too."""
+    """``[TIME] [IFACE In|Out|…] IP SRC.PORT > DST.PORT: Flags [S], … length N``; -v's parenthesis and -e's link header are
+    understood too."""
+    line, src_mac = _without_link_header(line)
     words = line.split()
     at = next((i for i, word in enumerate(words) if word in ("IP", "IP6")), -1)
     if at < 0:
@@ -107,7 +109,7 @@ def _tcpdump(line: str) -> LoggedPacket | None:
     verbose = ""
     head, rest = " ".join(words[at + 1:]), ""
     if head.startswith("("):
-        verbose, _, head = head[1:].partition(") ")
+        verbose, head = _parenthesis(head)
     head, _, rest = head.partition(": ")
     left, arrow, right = head.rstrip(":").partition(" > ")
     if not arrow:
@@ -122,9 +124,9 @@ def _tcpdump(line: str) -> LoggedPacket | None:
         flags = sum({"F": 1, "S": 2, "R": 4, "P": 8, ".": 16, "U": 32, "E": 64, "W": 128}.get(c, 0) for c in letters)
     elif rest.startswith(("ICMP", "ICMP6")):
         proto = IPPROTO_ICMPV6 if ipv6 else IPPROTO_ICMP
-        reply = "reply" in rest
-        if "echo" in rest:
-            icmp = (129 if reply else 128, 0) if ipv6 else (0 if reply else 8, 0)
+        icmp = next((kind for words_, kind in (_ICMP6_WORDS if ipv6 else _ICMP_WORDS) if words_ in rest), None)
+        if icmp is None:
+            return None  # better no answer than one about an echo request
         sport = dport = None
     elif sport is not None:
         proto = IPPROTO_UDP
@@ -136,7 +138,44 @@ def _tcpdump(line: str) -> LoggedPacket | None:
     told = dict(zip(*[iter(verbose.replace(",", "").split())] * 2)) if verbose else {}
     return LoggedPacket(src, dst, proto, sport, dport, _int(verbose.rpartition("length ")[2] if "length " in verbose else None),
                         _int(told.get("ttl") or told.get("hlim")), int(told["tos"], 16) if "tos" in told else None,
-                        "[DF]" in verbose if verbose and not ipv6 else None, None, flags, icmp, indev, None, "tcpdump")
+                        "[DF]" in verbose if verbose and not ipv6 else None, None, flags, icmp, indev, src_mac, "tcpdump")
+
+
+_ICMP_WORDS = (("echo reply", (0, 0)), ("echo request", (8, 0)), ("need to frag", (3, 4)), ("admin prohibited filter", (3, 13)),
+               ("admin prohibited", (3, 10)), ("udp port", (3, 3)), ("tcp port", (3, 3)), ("protocol", (3, 2)), ("host", (3, 1)),
+               ("net ", (3, 0)), ("time exceeded in-transit", (11, 0)), ("ip reassembly time exceeded", (11, 1)), ("redirect", (5, 1)),
+               ("time stamp query", (13, 0)), ("time stamp reply", (14, 0)))
+_ICMP6_WORDS = (("echo reply", (129, 0)), ("echo request", (128, 0)), ("packet too big", (2, 0)), ("unreachable route", (1, 0)),
+                ("unreachable prohibited", (1, 1)), ("unreachable address", (1, 3)), ("unreachable port", (1, 4)),
+                ("time exceeded in-transit", (3, 0)), ("neighbor solicitation", (135, 0)), ("neighbor advertisement", (136, 0)))
+"""tcpdump's words (print-icmp.c: icmp_print; print-icmp6.c: icmp6_print), the longer ones first."""
+
+
+def _parenthesis(text: str) -> tuple[str, str]:
+    """(what stands in the parenthesis that ``text`` begins with, what follows it); IPv6's has one inside."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[1:at], text[at + 1:].lstrip()
+    return text[1:], ""
+
+
+def _without_link_header(line: str) -> tuple[str, bytes | None]:
+    """What -e puts in between: ``MAC > MAC, ethertype IPv4 (0x0800), length 74: …`` (one device) or ``ifindex 2 MAC ethertype IPv4
+    (0x0800), length 80: …`` (-i any); vlan tags before the ethertype. The line as it is without -e, and the sender's MAC address."""
+    before, told, after = line.partition("ethertype IPv")
+    if not told or after[:1] not in "46":
+        return line, None
+    words = before.split()
+    macs = [word.rstrip(",") for word in words if word.rstrip(",").count(":") == 5]
+    if not macs:
+        return line, None
+    head = words[:words.index("ifindex") if "ifindex" in words else next(i for i, word in enumerate(words) if word.rstrip(",") == macs[0])]
+    version, rest = after[0], after.partition("), ")[2]
+    if rest.startswith("length "):
+        rest = rest.partition(": ")[2]
+    return " ".join([*head, "IP" if version == "4" else "IP6", rest]), bytes.fromhex(macs[0].replace(":", ""))
 
 
 def _dotted(text: str, ipv6: bool) -> tuple[bytes, int | None]:

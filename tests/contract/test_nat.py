@@ -146,3 +146,24 @@ def test_a_neighbour_made_by_hand_has_no_header_until_it_is_used(lab: Lab, state
     detour = [[(s["device"], s["direction"]) for s in document["request"]["sightings"] if s["netns"] == lab.places["host"].id]
               for document in (first, second)]
     assert detour == [[("v-db", "in"), ("br0", "out"), ("v-web", "out")], [("v-db", "in"), ("v-web", "out")]]
+
+
+def test_a_stale_conntrack_entry_is_told(lab: Lab) -> None:
+    """A flow that began before its DNAT rule keeps going where it went; the fix forgets it."""
+    first = ask(lab, "out", "198.51.100.1", "udp", 7005)
+    assert first["verdict"] == "rejected"
+    sport = first["question"]["packet"]["sport"]
+    lab.sh("host", "nft add table ip late; nft 'add chain ip late p { type nat hook prerouting priority -110; }'; "
+           "nft 'add rule ip late p udp dport 7005 dnat to 172.30.0.2:8000'")
+    try:
+        words = (f"ns:{lab.name('out')}:{sport}", "198.51.100.1:7005/udp")
+        spec = {"ns": "out", "proto": "udp", "dst": "198.51.100.1", "sport": sport, "dport": 7005}
+        stale = lab.judge("host", words, spec)
+        assert stale["verdict"] == "rejected"
+        fix = next(fix for fix in stale["fixes"] if any("conntrack -D" in command for command in fix["commands"]))
+        assert fix["verified"] is True
+        for command in fix["commands"]:
+            lab.sh("host", command)
+        assert lab.judge("host", words, spec)["verdict"] == "delivered"
+    finally:
+        lab.sh("host", "nft delete table ip late; conntrack -F 2>/dev/null")
