@@ -48,17 +48,23 @@ def entries_of(ctx: HookContext, ifindex: int) -> tuple[Entry, ...]:
 
 
 def run_entries(ctx: HookContext, found: Sequence[Entry], done: Callable[[], bool] | None = None) -> HookResult:
-    """nf_hook_slow(). ``done`` ends the run early (the NAT hook stops at the first binding)."""
-    if len(found) > 1:
-        found = _settle_ties(ctx, found, done)
-    for entry in found:
-        result = entry.run(ctx)
-        if result.action == "queue":
-            result = _queue(ctx, result)
-        if result.action != "accept":
-            return result
-        if done is not None and done():
-            return ACCEPT
+    """nf_hook_slow(). ``done`` ends the run early (the NAT hook stops at the first binding).
+
+    A tie is settled when its turn comes: what the entries before it did to the packet (connection tracking!) counts."""
+    at = 0
+    while at < len(found):
+        end = at + 1
+        while end < len(found) and found[end].priority == found[at].priority:
+            end += 1
+        for entry in _settled(ctx, found[at:end], done) if end - at > 1 else found[at:end]:
+            result = entry.run(ctx)
+            if result.action == "queue":
+                result = _queue(ctx, result)
+            if result.action != "accept":
+                return result
+            if done is not None and done():
+                return ACCEPT
+        at = end
     return ACCEPT
 
 
@@ -71,11 +77,10 @@ def _queue(ctx: HookContext, result: HookResult) -> HookResult:
     return HookResult("drop", result.reason or "NETFILTER_DROP", result.rule, f"{what}, which does not accept it", None, "queue")
 
 
-def _settle_ties(ctx: HookContext, found: Sequence[Entry], done: Callable[[], bool] | None) -> Sequence[Entry]:
+def _settled(ctx: HookContext, tied: Sequence[Entry], done: Callable[[], bool] | None) -> Sequence[Entry]:
     """Entries of equal priority whose order nothing tells: asked about only when the other order ends differently."""
-    tied = [at for at in range(len(found) - 1) if not hook_table.certain(found[at], found[at + 1])]
-    if not tied:
-        return found
+    if all(hook_table.certain(tied[0], other) for other in tied[1:]):
+        return tied
     from pktdiag.netfilter.ties import settle
 
-    return settle(ctx, list(found), done)
+    return settle(ctx, list(tied), done)
