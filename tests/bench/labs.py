@@ -77,13 +77,12 @@ def kube_proxy(services: int) -> str:
     return "\n".join(["*nat", *chains, *rules, "COMMIT", ""])
 
 
-def containers_by_hand(netns: str, count: int, folder: Path) -> list[int]:
+def containers_by_hand(netns: str, count: int, folder: Path, pids: list[int]) -> None:
     """A Docker-like host without Docker: for each container a namespace held by a process and mounted as an engine
-    mounts it, a veth pair into the bridge, a DNAT rule. Returns the processes, to be ended."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pids = []
-    for number in range(count):
-        pids.append(subprocess.Popen(["unshare", "--net", "sleep", "100000"], start_new_session=True).pid)
+    mounts it, a veth pair into the bridge, a DNAT rule. ``pids`` gets the processes, to be ended."""
+    for _ in range(count):
+        pids.append(subprocess.Popen(["unshare", "--net", "sleep", "100000"], start_new_session=True, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
     for pid in pids:
         while os.readlink(f"/proc/{pid}/exe").endswith("unshare"):
             time.sleep(0.001)
@@ -92,12 +91,19 @@ def containers_by_hand(netns: str, count: int, folder: Path) -> list[int]:
     for number, pid in enumerate(pids):
         outer += [f"link add veth{number} type veth peer name eth0 netns {pid}", f"link set veth{number} master docker0 up"]
     batch("-n", netns, lines=outer)
+    # They have talked to each other, as on a host that has been up for a while: neighbours and ports are known.
+    macs = {number: f"02:42:ac:11:{(number + 2) >> 8:02x}:{(number + 2) & 255:02x}" for number in range(count)}
+    batch("-n", netns, lines=[f"neigh replace {address_of(n)} lladdr {macs[n]} dev docker0 nud permanent" for n in macs])
+    feed(netns, "bridge", "-batch", "-", text="\n".join(f"fdb add {macs[n]} dev veth{n} master static" for n in macs))
+    gateway = run("ip", "netns", "exec", netns, "cat", "/sys/class/net/docker0/address").strip()
     for number, pid in enumerate(pids):
         mount = folder / f"c{number}"
         mount.touch()
         run("mount", "--bind", f"/proc/{pid}/ns/net", str(mount))
         run("nsenter", f"--net={mount}", "ip", "-batch", "-", input="\n".join((
-            "link set lo up", f"address add {address_of(number)}/16 dev eth0", "link set eth0 up", "route add default via 172.17.0.1")))
+            "link set lo up", f"link set eth0 address {macs[number]}", f"address add {address_of(number)}/16 dev eth0", "link set eth0 up",
+            "route add default via 172.17.0.1", f"neigh add 172.17.0.1 lladdr {gateway} dev eth0 nud permanent",
+            *(f"neigh add {address_of(n)} lladdr {macs[n]} dev eth0 nud permanent" for n in range(min(count, 10)) if n != number))))
     rules = [f"-A DOCKER ! -i docker0 -p tcp -m tcp --dport {10000 + number} -j DNAT --to-destination {address_of(number)}:80"
              for number in range(count)]
     masq = [f"-A POSTROUTING -s {address_of(n)}/32 -d {address_of(n)}/32 -p tcp -m tcp --dport 80 -j MASQUERADE" for n in range(count)]
@@ -110,7 +116,6 @@ def containers_by_hand(netns: str, count: int, folder: Path) -> list[int]:
         "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-A FORWARD -o docker0 -j DOCKER",
         "-A FORWARD -i docker0 -j ACCEPT", *allow, "COMMIT", ""]))
     run("ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-    return pids
 
 
 def address_of(number: int) -> str:
@@ -124,7 +129,7 @@ def crowd(count: int) -> Iterator[tuple[str, list[int]]]:
     pids: list[int] = []
     with namespace(f"crowd{count}") as netns:
         try:
-            pids = containers_by_hand(netns, count, folder)
+            containers_by_hand(netns, count, folder, pids)
             yield netns, pids
         finally:
             for mount in folder.iterdir():
