@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.explain import depends, leaving
+from pktdiag.explain import depends, leaving, parked
 from pktdiag.explain.causes import find, stale
 from pktdiag.explain.causes.case import Case, Finding, Proposal
 from pktdiag.explain.whatif.changes import Change
@@ -24,7 +24,7 @@ def explain(host: HostView, question: Question, trace: Trace) -> Trace:
         return _unsure(host, question, trace, unsure)
     leg = failing_leg(trace)
     if leg is None or leg.drop is None:
-        return leaving.warned(host, question, trace) if trace.verdict == LEFT_HOST else trace
+        return leaving.warned(host, question, trace) if trace.verdict == LEFT_HOST else parked.warned(host, question, trace)
     case = make_case(host, question, trace, leg)
     finding = stale.find(case) or find(case)
     return trace._replace(summary=finding.summary or trace.summary, evidence=finding.evidence,

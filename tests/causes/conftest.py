@@ -6,7 +6,9 @@ import pytest
 
 from tests.stories.witness import keep_timestamps_on
 
-from .lab import Lab
+pytest.register_assert_rewrite(f"{__package__}.lab")
+
+from .lab import Lab  # noqa: E402  # what it asserts is to be explained
 
 
 @pytest.fixture(scope="session", autouse=True)

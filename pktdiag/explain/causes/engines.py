@@ -14,7 +14,7 @@ class Flushed(NamedTuple):
     """An engine whose bridge has containers and whose rules are gone."""
 
     text: str
-    """A clause: "docker0 has 2 containers, but Docker's chains are gone …"."""
+    """A clause: "Docker's chains are gone, although docker0 has 2 containers: …"."""
     proposal: Proposal
 
 
@@ -66,7 +66,7 @@ def _all_chains(ns: NamespaceView) -> list[str]:
 
 def _told(case: Case, ns: NamespaceView, bridge: Link, engine: str, ports: int) -> Flushed:
     count = "a container" if ports == 1 else f"{ports} containers"
-    text = f"{bridge.name} has {count}, but {engine}'s chains are gone: a firewall reload or a flush took its rules away"
+    text = f"{engine}'s chains are gone, although {bridge.name} has {count}: a firewall reload or a flush took its rules away"
     if engine == "Docker":
         proposal = Proposal("Restart Docker, which makes its rules anew (and reload firewalls before it, not after)",
                             ("systemctl restart docker",), (), True)

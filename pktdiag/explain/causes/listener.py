@@ -33,12 +33,12 @@ def no_listener(case: Case) -> Finding:
         return Finding(sentence(f"{capital(rejected(case))} {at(case)}: {case.drop.text}"), (), ())
     tool = "ss -lntp" if packet.proto == IPPROTO_TCP else "ss -lnup"
     evidence = [f"No {name} socket on port {packet.dport} at {format_address(packet.dst)} {at(case)}: {inside(case, tool)}"]
-    summary = f"{capital(rejected(case))}: it is delivered to {where}, where nobody listens on {name} port {packet.dport}."
+    summary = f"{capital(rejected(case))}: it reaches {where}, but nobody there listens on {name} port {packet.dport}."
     here = _bound_elsewhere(case, packet)
     if here:
         shown = ", ".join(dict.fromkeys(endpoint(sock.local, sock.lport) for sock in here))
         owner = sockets.receiver(case.ns, here[0], None).process or "a process"
-        summary = (f"{capital(rejected(case))}: it is delivered to {where}, where {owner} listens on {shown} only, not on "
+        summary = (f"{capital(rejected(case))}: it reaches {where}, but {owner} listens on {shown} only, not on "
                    f"{format_address(packet.dst)}.")
         wildcard = "0.0.0.0" if packet.family == AF_INET else "::"
         proposal = Proposal(f"Let {owner} listen on {wildcard}, or on {format_address(packet.dst)}", (inside(case, tool),), ())
