@@ -36,6 +36,7 @@ _NFT_USERS = (b"ct", b"nat", b"masq", b"redir", b"synproxy", b"connlimit", b"flo
 _XT_USERS = (b"conntrack", b"state", b"connmark", b"connbytes", b"connlabel", b"connlimit", b"helper", b"cluster", b"DNAT",
              b"SNAT", b"MASQUERADE", b"REDIRECT", b"NETMAP", b"CONNMARK", b"CONNSECMARK", b"CT", b"SYNPROXY", b"CLUSTERIP")
 _XT_CT_NOTRACK = 1
+_WINDOW = 1 << 16
 _CT_OBJECTS = (3, 7, 9, 10)
 """NFT_OBJECT_CT_HELPER, _CT_TIMEOUT, _CT_EXPECT, _SYNPROXY."""
 
@@ -206,15 +207,17 @@ def _legacy_blobs(ns: NamespaceView, pf: int) -> Iterator[bytes]:
 
 def _blob_uses(blob: bytes) -> bool:
     """struct xt_entry_match / xt_entry_target: u16 size, char name[29], u8 revision. A chain's name in an ERROR target has
-    no such size in front."""
-    for name in _XT_USERS:
-        at = blob.find(name + b"\0")
-        while at >= 0:
-            size = int.from_bytes(blob[at - 2:at], "little") if at >= 2 else 0
-            if size >= 32 and size % 8 == 0 and blob[at:at + 29].rstrip(b"\0") == name and not (
-                    name == b"CT" and blob[at + 30] & _XT_CT_NOTRACK):
-                return True
-            at = blob.find(name + b"\0", at + 1)
+    no such size in front. Window by window: in a table of megabytes some user stands near the start."""
+    for start in range(0, len(blob), _WINDOW):
+        end = start + _WINDOW + 32  # a name on the border is found in the first of both
+        for name in _XT_USERS:
+            at = blob.find(name + b"\0", start, end)
+            while at >= 0:
+                size = int.from_bytes(blob[at - 2:at], "little") if at >= 2 else 0
+                if size >= 32 and size % 8 == 0 and blob[at:at + 29].rstrip(b"\0") == name and not (
+                        name == b"CT" and blob[at + 30] & _XT_CT_NOTRACK):
+                    return True
+                at = blob.find(name + b"\0", at + 1, end)
     return False
 
 
