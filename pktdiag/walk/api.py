@@ -197,7 +197,8 @@ def summarise(request: Leg, reply: Leg | None) -> str:
     """One plain sentence, raw names in it."""
     if request.verdict == DEPENDS:
         conditions = [text for outcome in request.outcomes for text in outcome.conditions if not text.startswith("not: ")]
-        return "It depends on whether " + (conditions[0] if conditions else "something that could not be read goes well") + "."
+        condition = conditions[0] if conditions else "something that could not be read"
+        return f"It depends on {'' if 'could not be read' in condition else 'whether '}{condition}."
     if request.drop is not None:
         drop = request.drop
         sent = f" and answered with {drop.answer}" if drop.answer else ""

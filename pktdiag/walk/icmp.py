@@ -25,6 +25,7 @@ from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, Skb
 from pktdiag.walk import addresses as addr
+from pktdiag.walk import route
 from pktdiag.walk import route, sockets
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Answer, Walk
@@ -82,6 +83,8 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
     source = bytes(len(packet.dst))
     if (decision is not None and decision.kind == "local") or (not v4 and addr.is_local(ns, packet.dst)):
         source = packet.dst
+        if v4 and not addr.is_local(ns, source):
+            return False  # icmp_route_lookup(): a source that is not ours has no route
     elif v4 and skb.iif and ns.sysctl("net/ipv4/icmp_errors_use_inbound_ifaddr") == "1" and (came_in := ns.link(skb.iif)):
         source = addr.select_address(ns, came_in, packet.src, RT_SCOPE_LINK)
     length = min(576 if v4 else 1280, (28 if v4 else 48) + packet.length)
@@ -195,6 +198,14 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
         walk.drop(ns, "socket", dev, skb, "", "The kernel is told to ignore echo requests (icmp_echo_ignore_all=1); it is discarded without "
                   "a drop reason.", cause="echo-ignored")
         return
+    if not v4 and not group:
+        # icmpv6_echo_reply() looks for the way back before it does anything, and without one the request itself is dropped.
+        answer = skb.packet._replace(src=skb.packet.dst, dst=skb.packet.src)
+        way = route.output(walk, ns, answer, mark=_reply_mark(ns, skb), any_source=True)
+        if way.kind == "error":
+            walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", f"The kernel would answer the echo request, but cannot: {way.text}.",
+                      counters=("Ip6OutNoRoutes",) if way.error == "ENETUNREACH" else (), cause="no-route")
+            return
     walk.count(ns, *(("IcmpOutMsgs", "IcmpOutEchoReps", "IcmpMsgOutType0") if v4
                      else ("Icmp6OutMsgs", "Icmp6OutEchoReplies", "Icmp6OutType129")))
     walk.deliver(ns, dev, skb, Receiver(ns.id, None, "kernel", walk.host.container_of(ns.id), None),

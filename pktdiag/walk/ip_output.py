@@ -49,14 +49,21 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     decision = route.output(walk, ns, asked, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
     skb.route = decision
     if decision.kind == "error":
-        # Counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own answers.
-        counters: tuple[str, ...] = ("IpOutNoRoutes",) if skb.packet.family == AF_INET and decision.error == "ENETUNREACH" and not any_source else ()
+        counters = _no_route_counters(skb, decision, any_source)
         if skb.extra.get("answer_kind") == "syn-ack":
             # tcp_conn_request() gives the SYN up without a word; inet_csk_route_req() has counted.
-            counters = ("IpOutNoRoutes", "TcpExtListenDrops") if skb.packet.family == AF_INET else ("TcpExtListenDrops",)
+            counters = ("IpOutNoRoutes" if skb.packet.family == AF_INET else "Ip6OutNoRoutes", "TcpExtListenDrops")
         walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
                   counters=counters, cause="no-route" if decision.match is not None else "bad-source")
         return
+    if skb.packet.family == AF_INET and skb.packet.proto == IPPROTO_TCP and addr.is_any(asked.src) and not any_source:
+        # ip_route_connect(): once the source is chosen the question is asked again with it.
+        decision = route.output(walk, ns, asked._replace(src=decision.src), oif=oif, mark=skb.mark, uid=uid)
+        skb.route = decision
+        if decision.kind == "error":
+            walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
+                      counters=_no_route_counters(skb, decision, any_source), cause="no-route")
+            return
     if decision.kind in ("broadcast", "multicast") and skb.packet.proto == IPPROTO_TCP and not any_source:
         # tcp_v4_connect(): a connection has one other end.
         walk.drop(ns, "routing", None, skb, "IP_OUTNOROUTES", f"The sender gets ENETUNREACH: TCP cannot connect to "
@@ -81,6 +88,16 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
               detail={"route": {"kind": decision.kind, "oif": decision.oif}})
     local_out(walk, ns, skb, decision, out)
+
+
+def _no_route_counters(skb: Skb, decision: RouteResult, any_source: bool) -> tuple[str, ...]:
+    """IPv4: counted by udp_sendmsg(), tcp_v4_connect() and ping_v4_sendmsg(), not by raw_sendmsg() nor for the kernel's own
+    answers. IPv6: by ip6_dst_lookup_tail(), whoever asks; REJECT's resets do not (nf_send_reset6)."""
+    if decision.error != "ENETUNREACH":
+        return ()
+    if skb.packet.family == AF_INET:
+        return () if any_source else ("IpOutNoRoutes",)
+    return () if skb.extra.get("answer_of_rule") else ("Ip6OutNoRoutes",)
 
 
 def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, out: Link) -> None:
@@ -137,12 +154,12 @@ def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
 
 def discarded(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
     """The sender's own count of a packet the host refused to send: ip_send_skb(), raw_send_hdrinc() and ip6_send_skb() have one;
-    TCP (ip_queue_xmit, ip_build_and_send_pkt) and the resets of rules (nf_send_reset) do not."""
+    TCP (ip_queue_xmit, ip_build_and_send_pkt, tcp_v6_send_response) and the resets of rules (nf_send_reset) do not."""
     if not walk.leg.fates or walk.leg.fates[-1].drop is None or walk.leg.fates[-1].verdict == DEPENDS:
         return
     extra = skb.extra
     own = skb.packet.proto != IPPROTO_TCP or extra.get("header_included") or \
-        (extra.get("answer_kind") == "rst" and not extra.get("answer_of_rule"))
+        (extra.get("answer_kind") == "rst" and not extra.get("answer_of_rule") and skb.packet.family == AF_INET)
     if own:
         walk.count(ns, "IpOutDiscards" if skb.packet.family == AF_INET else "Ip6OutDiscards")
 

@@ -147,7 +147,9 @@ def _make_output(walk: Walk, ns: NamespaceView, packet: Packet, out: Link, type_
         return RouteResult("broadcast", None, out.ifindex, None, src, None, match, local_copy=True)
     if type_ == RTN_MULTICAST:
         return RouteResult("multicast", None, out.ifindex, None, src, None, match, local_copy=False)
-    return RouteResult("unicast", None, out.ifindex, gateway, src, _route_mtu(match) if match else None, match)
+    # RTCF_LOCAL: what leaves through the loopback device comes back in and is delivered, whatever its address
+    kind = "local" if out.loopback else "unicast"
+    return RouteResult(kind, None, out.ifindex, gateway, src, _route_mtu(match) if match else None, match)
 
 
 def _failed_text(match: FibMatch, dst: bytes) -> str:
