@@ -166,7 +166,6 @@ def sport() -> int:
 
 
 def _echo(sock: socket.socket, kind: socket.SocketKind) -> None:
-    kept = []
     try:
         while True:
             if not select.select([sock], [], [], 0.5)[0]:
@@ -174,7 +173,7 @@ def _echo(sock: socket.socket, kind: socket.SocketKind) -> None:
                     return
                 continue
             if kind == socket.SOCK_STREAM:
-                kept.append(sock.accept()[0])
+                sock.accept()[0].close()
             else:
                 data, peer = sock.recvfrom(9000)
                 with suppress(OSError):  # no way back: the test's own business

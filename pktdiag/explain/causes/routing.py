@@ -29,7 +29,9 @@ def reverse_path(case: Case, what: str) -> Finding:
                 + inside(case, f"sysctl net/ipv4/conf/{word(name)}/rp_filter") for name, value in values.items()]
     evidence.append(f"The way back to {src}: {inside(case, f'ip route get {src}')}")
     strict = max(int(value or 0) for value in values.values()) == 1
-    why = case.drop.text.split(": ", 1)[-1].rstrip(".")
+    if case.drop.stage == "arp":
+        evidence.append("No SNMP counter moves for an ARP request, only in_martian_src (of the whole host): cat /proc/net/stat/rt_cache")
+    why = case.drop.text.rsplit(": ", 1)[-1].rstrip(".")
     if strict and "no route" not in why:
         proposal = Proposal(f"Loosen reverse path filtering on {dev}, or give {src} a route through {dev} if it belongs there",
                             (inside(case, f"sysctl -w net/ipv4/conf/{word(dev)}/rp_filter=2"),),
