@@ -65,28 +65,29 @@ def table(pid: int | str = "self") -> list[Mount]:
     return [mount for line in lines if line and (mount := parse_line(line))]
 
 
-def namespace_mounts(pid: int | str = "self") -> list[NamespaceMount]:
-    """Network namespaces mounted where ``pid`` sees them. A mount hidden below a later one is left out when it is
-    this process's own table: it cannot be opened by path."""
+def namespace_mounts(pid: int | str = "self", inode: int | None = None) -> list[NamespaceMount]:
+    """Network namespaces (or the one) mounted where ``pid`` sees them. A mount hidden below a later one is left out when it
+    is this process's own table: it cannot be opened by path."""
     data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
-    if b" net:[" not in data:
+    wanted = b" net:[" if inode is None else b" net:[%d]" % inode
+    if wanted not in data:
         return []
     prefix = "" if pid == "self" else f"{procfs.PROC}/{pid}/root"
     found = []
     for raw in data.split(b"\n"):
-        if b" net:[" not in raw:
+        if wanted not in raw:
             continue
         mount = parse_line(raw.decode("utf-8", "surrogateescape"))
         if mount is None or mount.fstype != "nsfs" or not mount.root.startswith("net:["):
             continue
-        inode = int(mount.root[5:-1])
+        number = int(mount.root[5:-1])
         path = prefix + mount.target
         try:
-            visible = os.stat(path).st_ino == inode
+            visible = os.stat(path).st_ino == number
         except OSError:
             visible = False
         if visible:
-            found.append(NamespaceMount(inode, path, mount.target))
+            found.append(NamespaceMount(number, path, mount.target))
     return found
 
 

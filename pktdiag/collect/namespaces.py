@@ -218,12 +218,11 @@ def open_namespace(inode: int) -> NamespaceHandle | None:
             finding.path = f"{procfs.PROC}/{pid}/ns/net"
             finding.pids.append(pid)
             break
-    for mount in mounts.namespace_mounts():
-        if mount.inode == inode:
-            finding.path = mount.path
-            name = mount_name(mount.target)
-            if name and name not in finding.names:
-                finding.names.append(name)
+    for mount in mounts.namespace_mounts(inode=inode):
+        finding.path = mount.path
+        name = mount_name(mount.target)
+        if name and name not in finding.names:
+            finding.names.append(name)
     if finding.path:
         return _handle(inode, finding)
     for handle in find_namespaces():

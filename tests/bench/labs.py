@@ -133,7 +133,7 @@ def crowd(count: int) -> Iterator[tuple[str, list[int]]]:
             yield netns, pids
         finally:
             for mount in folder.iterdir():
-                run("umount", str(mount), check=False)
+                run("umount", "-l", str(mount), check=False)  # a copy may live on in a newborn mount namespace
                 mount.unlink()
             folder.rmdir()
             for pid in pids:
