@@ -9,15 +9,23 @@ import sys
 
 def main() -> None:
     """Runs the command line of this process and ends it with its status (see ``cli.errors``)."""
-    from pktdiag.image import install
-    image = install()
-    status = run()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (>&-), who wants the exit status alone
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    image = None
+    try:
+        from pktdiag.image import install
+        image = install()
+        status = run()
+    except KeyboardInterrupt:
+        status = 130
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
         pass  # whoever read us is gone; ``cli.start`` has said so in its status
-    image.learn()
+    if image is not None:
+        image.learn()
     os._exit(status)  # taking a hundred modules apart would take longer than the walk
 
 
@@ -54,6 +62,9 @@ def _with_typer(argv: list[str]) -> int:
         return 130
     except SystemExit as leaving:  # completion ends the process itself
         return leaving.code if isinstance(leaving.code, int) else 0
+    except OSError as error:  # --help into a full disk or a closed pipe
+        from pktdiag.cli.start import unwritable
+        return unwritable(error)
     except Exception as error:
         # Click's exceptions, by shape: Typer brings its own copy of Click since 0.26, so there is no one class to name.
         message = getattr(error, "format_message", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pktdiag.cli.errors import CliError
 from pktdiag.collect.live import LiveHost
 from pktdiag.collect.live_namespace import LiveNamespace
@@ -43,6 +45,8 @@ def namespace(host: LiveHost, text: str | None) -> LiveNamespace:
 
 def _explained(code: str, message: str, near: tuple[str, ...]) -> CliError:
     why = f"did you mean {' or '.join(near)}?" if near else ""
+    if not near and code != "no-such-process" and os.geteuid():
+        return CliError(code, message, "without root not every container and namespace can be seen", "run as root")
     return CliError(code, message, why, _TODO.get(code, ""))
 
 

@@ -75,8 +75,10 @@ def with_log(values: dict[str, Any]) -> dict[str, Any]:
     line = values["from_log"]
     if line == "-":
         import sys
-        line = next((text for text in sys.stdin if text.strip()), "")
-        if " > " not in line.rpartition("(tos ")[2] + line.rpartition("(class ")[2] and line.rstrip().endswith(")"):
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="backslashreplace")  # a line may carry any bytes, as a LOG prefix does
+        line = next((text for text in sys.stdin or () if text.strip()), "")
+        if line and " > " not in line.rpartition("(tos ")[2] + line.rpartition("(class ")[2] and line.rstrip().endswith(")"):
             line += sys.stdin.readline()  # tcpdump -v gives the addresses a line of their own
     if values["words"]:
         raise CliError("usage", "--from-log and SRC DST are both given", "", "give the one or the other")

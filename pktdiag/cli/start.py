@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 
 from pktdiag.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, CliError
 from pktdiag.cli.options import Command
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 REPORT_TO = "report it with the command line and the output of PKTDIAG_DEBUG=1"
+_FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 EXIT_SIGPIPE = 141
 """128 + SIGPIPE: what a shell shows for a program whose reader went away."""
 
@@ -32,12 +34,18 @@ def execute(command: Command, values: dict[str, Any]) -> int:
         return complain(error.line())
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read us is gone; the interpreter's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return EXIT_SIGPIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (EPIPE, *_FULL) and error.filename is None:
+            return unwritable(error)
         return _unforeseen(error)
+
+
+def unwritable(error: OSError) -> int:
+    """Standard output takes no more. Nothing is said to a reader that went away, and no later flush tries again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if error.errno == EPIPE:
+        return EXIT_SIGPIPE
+    return complain(CliError("cannot-write", "the answer could not be written", os.strerror(error.errno or 0)).line())
 
 
 def complain(line: str) -> int:
