@@ -123,5 +123,5 @@ def install() -> Image:
             image = Image(file.read())
     except OSError:
         image = Image(b"")
-    sys.meta_path.insert(0, image)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, image)
     return image

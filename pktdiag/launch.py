@@ -19,7 +19,7 @@ class LateSite:
 
 if __name__ == "__main__":
     sys.path.insert(0, __file__[: -len("/pktdiag/launch.py")] or "/")
-    sys.meta_path.append(LateSite())  # type: ignore[arg-type]
+    sys.meta_path.append(LateSite())
     from pktdiag.__main__ import main
 
     main()
