@@ -237,7 +237,7 @@ class Lab:
         document = self.ask(at, *words, command=command)
         legs = [leg for leg in (document["request"], document["reply"]) if leg is not None]
         given_up = any(leg["drop"] is not None and leg["drop"]["stage"] == "neighbour" for leg in legs)  # takes its time after the last sighting
-        truth = self.send(spec, min(longest, 0.6) if given_up else longest, sum(len(leg["sightings"]) for leg in legs) + (spec.get("how") == "frame") + given_up)
+        truth = self.send(spec, min(longest, 1.5) if given_up else longest, sum(len(leg["sightings"]) for leg in legs) + (spec.get("how") == "frame") + given_up)
         wrong = compare(document, truth)
         assert not wrong, "\n".join([" ".join(words), document["summary"], *wrong])
         return document
