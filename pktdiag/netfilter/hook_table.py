@@ -28,6 +28,7 @@ from pktdiag.netfilter import priorities, tracking
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.nat_hook import run_nat
 from pktdiag.netfilter.own_hooks import bridged, defragment, ingress_as_inet, unknown_function
+from pktdiag.netfilter.rerouting import rerouting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _chain_runner(pf: int, chain: BaseChain) -> Runner:
     def run(ctx: HookContext) -> HookResult:
         return run_base_chain(ctx, chain)
 
-    return run
+    return rerouting(run) if chain.type == "route" else run
 
 
 def _legacy(ns: NamespaceView, pf: int, hook: int) -> list[Entry]:
@@ -169,5 +170,6 @@ def _legacy(ns: NamespaceView, pf: int, hook: int) -> list[Entry]:
             def run(ctx: HookContext, table: str = table) -> HookResult:
                 return run_table(ctx, table)
 
-            found.append(Entry(priority, "nat" if nat else "legacy", f"legacy table {table}", run, None, None, table))
+            runner = rerouting(run) if table == "mangle" else run
+            found.append(Entry(priority, "nat" if nat else "legacy", f"legacy table {table}", runner, None, None, table))
     return found

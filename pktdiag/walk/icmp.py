@@ -92,12 +92,22 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
                     inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
                     tcp_flags=0)
     mark = _reply_mark(ns, skb)
-    if route.output(walk, ns, answer, mark=mark, any_source=True).kind == "error":
-        return False  # nothing is sent, nor counted, without a way back (icmp_route_lookup)
+    way = route.output(walk, ns, answer, mark=mark, any_source=True)
+    if not v4 and skb.iif and addr.is_any(source) and not _prefers_source(way) and (came_in := ns.link(skb.iif)):
+        # icmp6_send(): "select a more meaningful saddr from input if" (icmpv6_rt_has_prefsrc)
+        answer = answer._replace(src=addr.select_address6(ns, came_in, packet.src))
+    if way.kind == "error":
+        if not v4 and way.error == "ENETUNREACH":
+            walk.count(ns, "Ip6OutNoRoutes")
+        return False  # nothing is sent without a way back (icmp_route_lookup, icmpv6_route_lookup)
     walk.count(ns, *(("IcmpOutMsgs", _OUT4[type_], f"IcmpMsgOutType{type_}") if v4
                      else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
     walk.answer(Answer(ns, answer, "icmp-error", mark, 0, skb))
     return True
+
+
+def _prefers_source(way: RouteResult) -> bool:
+    return way.match is not None and way.match.route is not None and way.match.route.prefsrc is not None
 
 
 def reset(walk: Walk, ns: NamespaceView, skb: Skb, dev: Link) -> bool:
@@ -106,7 +116,14 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, dev: Link) -> bool:
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if packet.tcp_flags & TCP_RST or (decision is not None and decision.kind != "local"):
         return False
-    walk.answer(Answer(ns, _reset_packet(packet), "rst", _reply_mark(ns, skb), 0, skb))
+    answer = _reset_packet(packet)
+    if packet.family != AF_INET:
+        way = route.output(walk, ns, answer, mark=_reply_mark(ns, skb), any_source=True)
+        if way.kind == "error":  # tcp_v6_send_response() gives up without a way, and counts no reset
+            if way.error == "ENETUNREACH":
+                walk.count(ns, "Ip6OutNoRoutes")
+            return False
+    walk.answer(Answer(ns, answer, "rst", _reply_mark(ns, skb), 0, skb))
     return True
 
 
