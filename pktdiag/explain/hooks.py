@@ -203,8 +203,8 @@ def _warnings(ns: NamespaceView, hooks: list[Hook]) -> list[str]:
         legacy = sorted({item.label.split(":")[0] for item in flat if item.kind == "legacy" and (item.rules or item.policy == "drop")})
         nft = sorted({" ".join(item.label.split()[:2]) for item in flat if item.kind == "nft" and (item.rules or item.policy == "drop")})
         if legacy and nft:
-            found.append(f"{'IPv4' if pf == NFPROTO_IPV4 else 'IPv6'} rules are held twice: {', '.join(legacy)} ({tool}-legacy) and nftables "
-                         f"({', '.join(nft)}). Every packet has to pass both, and {tool} shows only one of them: look with "
+            found.append(f"{'IPv4' if pf == NFPROTO_IPV4 else 'IPv6'} rules are held twice: {', '.join(legacy)} ({tool}-legacy) and "
+                         f"nftables ({', '.join(nft)}). Every packet has to pass both, and {tool} shows only one of them: look with "
                          f"{tool}-legacy-save and with nft list ruleset.")
     seen = {f"{hook.family} {hook.hook}{' ' + hook.device if hook.device else ''}: {before.label} and {after.label}"
             for hook in hooks for before, after in zip(hook.entries, hook.entries[1:]) if after.order_unknown}

@@ -28,7 +28,8 @@ def rerouting(run: Runner) -> Runner:
             return result
         lost = ctx.services.reroute(ctx)
         if lost is not None:
-            return HookResult("drop", "NETFILTER_DROP", result.rule, f"After the change in OUTPUT there is no way: {lost}", None, "no-route")
+            return HookResult("drop", "NETFILTER_DROP", result.rule, f"After the change in OUTPUT there is no way: {lost}", None,
+                              "no-route")
         ctx.skb.extra["reroute"] = True
         return result
 

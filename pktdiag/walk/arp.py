@@ -110,7 +110,8 @@ def _answers(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, arp: Arp) -> bo
                            f"({f'arp_ignore={level}' if level else 'arp_filter=1'}).", "arp-ignore")
         return True
     if decision.kind == "error" and (decision.match is None or decision.error == "EXDEV"):
-        neighbour.note(walk, ns, dev, f"{dev.name} ignores the request: {decision.text}.", "rp-filter" if decision.error == "EXDEV" else "martian")
+        neighbour.note(walk, ns, dev, f"{dev.name} ignores the request: {decision.text}.",
+                       "rp-filter" if decision.error == "EXDEV" else "martian")
     if decision.kind != "unicast" or not addr.conf(ns, AF_INET, dev.name, "forwarding"):
         return False
     if not _proxies(ns, dev, decision.oif, arp):

@@ -25,7 +25,6 @@ from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import route
 from pktdiag.walk import route, sockets
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Answer, Walk
@@ -150,9 +149,10 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     if answer == "tcp reset":
         if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
             return None
-        if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=_reply_mark(ctx.ns, skb), any_source=True).kind == "error":
+        mark = _reply_mark(ctx.ns, skb)
+        if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
-        walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", _reply_mark(ctx.ns, skb), 0, skb, True, raw))
+        walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", mark, 0, skb, True, raw))
         return answer
     protocol, _, name = answer.partition(" ")
     table = NAMES4 if protocol == "icmp" else NAMES6
@@ -186,7 +186,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     group = decision is not None and decision.kind in ("broadcast", "multicast")
     if v4 and group and kind not in (8, 13, 17, 18):
         # RFC 1122 3.2.2.6 and 3.2.2.8: nothing else may come to a broadcast or multicast address
-        walk.drop(ns, "socket", dev, skb, "INVALID_PROTO", f"An {name_of(packet)} message may not come to a broadcast or multicast address.",
+        walk.drop(ns, "socket", dev, skb, "INVALID_PROTO",
+                  f"An {name_of(packet)} message may not come to a broadcast or multicast address.",
                   counters=("IcmpInErrors",), cause="icmp-group")
     elif kind == (8 if v4 else 128):
         _echo(walk, ns, dev, skb, group)
@@ -212,8 +213,8 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
                   "(icmp_echo_ignore_broadcasts=1).", counters=("IcmpInErrors",) if v4 else (), cause="echo-ignored")
         return
     if ignored:
-        walk.drop(ns, "socket", dev, skb, "", "The kernel is told to ignore echo requests (icmp_echo_ignore_all=1); it is discarded without "
-                  "a drop reason.", cause="echo-ignored")
+        walk.drop(ns, "socket", dev, skb, "", "The kernel is told to ignore echo requests (icmp_echo_ignore_all=1); it is discarded "
+                  "without a drop reason.", cause="echo-ignored")
         return
     if not v4 and not group:
         # icmpv6_echo_reply() looks for the way back before it does anything, and without one the request itself is dropped.

@@ -145,8 +145,9 @@ def _udp_multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, base: str
               and sock.ifindex in (0, dev.ifindex)
               and (sock.state != TCP_ESTABLISHED or (sock.remote == packet.src and sock.rport == packet.sport))]
     if not takers:
-        walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", f"No socket here takes {'multicast' if group else 'broadcast'} to port {packet.dport}; "
-                  "it is discarded without a word.", counters=("UdpIgnoredMulti",) if base == "Udp" else (), cause="no-listener")
+        walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", f"No socket here takes {'multicast' if group else 'broadcast'} to port "
+                  f"{packet.dport}; it is discarded without a word.", counters=("UdpIgnoredMulti",) if base == "Udp" else (),
+                  cause="no-listener")
         return
     walk.count(ns, *([base + "InDatagrams"] * len(takers)))
     for sock in takers:

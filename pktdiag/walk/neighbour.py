@@ -254,4 +254,5 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     # ndisc_error_report() names no reason.
     walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED",
               f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
-              rule=rule, cause="neighbour-failed", because=why if isinstance(why, Drop) else None, answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)
+              rule=rule, cause="neighbour-failed", because=why if isinstance(why, Drop) else None,
+              answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

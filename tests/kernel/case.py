@@ -16,7 +16,6 @@ from .observe import NotSentError, Observer, Truth
 from .send import Sender
 from .tracer import Tracer
 
-
 ERROR_BURST = 4
 """net.ipv4.route.error_burst allows five at once."""
 

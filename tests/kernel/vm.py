@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 
 SERIES = r"^linux-image-6\.1\.0-[0-9]+-amd64-unsigned$"
 # Loaded before the root is there, in this order; everything else is found by the kernel's own autoloading.
@@ -115,10 +116,9 @@ def boot(command: str, timeout: float = 3600, echo: bool = True) -> tuple[int, s
     assert guest.stdout is not None
     lines: list[str] = []
     status = 255
+    timer = threading.Timer(timeout, guest.kill)
+    timer.start()
     try:
-        import threading
-        timer = threading.Timer(timeout, guest.kill)
-        timer.start()
         for raw in guest.stdout:
             line = raw.decode("utf-8", "replace").rstrip("\r\n")
             if line.startswith(END):
@@ -127,10 +127,11 @@ def boot(command: str, timeout: float = 3600, echo: bool = True) -> tuple[int, s
             lines.append(line)
             if echo:
                 print(line, flush=True)
-        timer.cancel()
     finally:
+        timer.cancel()
         guest.kill()
         guest.wait()
+        guest.stdout.close()
         os.unlink(ramdisk)
     return status, "\n".join(lines)
 
