@@ -12,7 +12,7 @@ import _socket
 import errno
 from struct import Struct
 
-from pktdiag.collect.libc import getsockopt
+from pktdiag.collect.libc import getsockopt, getsockopt_large
 from pktdiag.collect.netlink import SOCK_CLOEXEC, SOCK_RAW
 from pktdiag.model.kernel import AF_INET, AF_INET6, NFPROTO_ARP, NFPROTO_BRIDGE
 
@@ -73,10 +73,8 @@ def _read_xt(sock: RawSocket, family: int, table: str) -> tuple[bytes, bytes]:
     info = bytearray(name).ljust(_ARP_GETINFO_SIZE if family == NFPROTO_ARP else _XT_GETINFO_SIZE, b"\0")
     getsockopt(sock.fileno(), level, get_info, info)
     size = _U32.unpack_from(info, len(info) - 4)[0]
-    entries = bytearray(_XT_ENTRIES_HEADER + size)
-    entries[: 36] = name + _U32.pack(size)
-    getsockopt(sock.fileno(), level, get_info + 1, entries)
-    return bytes(info), bytes(entries)
+    entries = getsockopt_large(sock.fileno(), level, get_info + 1, name + _U32.pack(size), _XT_ENTRIES_HEADER + size)
+    return bytes(info), entries
 
 
 # struct ebt_replace: name[32], valid_hooks, nentries, entries_size, hook_entry[6] pointers, num_counters, *counters, *entries

@@ -86,7 +86,7 @@ def test_legacy_tables(lab: Lab, tool: str, family: int) -> None:
     assert info.startswith(b"filter\0") and len(info) == 84
     valid_hooks, number, size = struct.unpack_from("=I", info, 32)[0], *struct.unpack_from("=II", info, 76)
     assert valid_hooks == 0b01110 and number == 5  # three policies, one rule, the error entry
-    assert len(entries) == 40 + size and b"DROP" not in entries[:40]
+    assert len(entries) == 40 + size and b"DROP" not in entries[:40] and entries.startswith(b"filter\0")
 
 
 def test_asking_for_a_legacy_table_does_not_make_it(lab: Lab) -> None:

@@ -192,20 +192,28 @@ class Table:
         verdict = int.from_bytes(item.data[:4], byteorder, signed=True) if not item.name else None
         return Rule(offset, offset + next_, head, tuple(matches), item, verdict, bool(flags & goto_flag), packets, bytes_)
 
-    def skip(self, offset: int, src: bytes, dst: bytes, proto: int) -> int:
-        """The entry behind ``offset`` where addresses or protocol alone rule this one out, else 0: most of a long chain is
-        passed over without being cut. Same comparisons as ``head.head_matches``."""
-        at = self.base + offset
-        if self.family == AF_INET:
-            try:
-                want_src, want_dst, src_mask, dst_mask, want_proto, _, inv, _, following = _QUICK4(self.entries, at)
-            except StructError:
-                raise MalformedTableError("an entry lies outside the table") from None
-            if (((int.from_bytes(src, byteorder) & src_mask == want_src) == bool(inv & 0x08))
-                    or ((int.from_bytes(dst, byteorder) & dst_mask == want_dst) == bool(inv & 0x10))
-                    or (want_proto and (want_proto == proto) == bool(inv & 0x40))):
-                return offset + following if following else 0
-        return 0
+    def pass_over(self, offset: int, src: bytes, dst: bytes, proto: int) -> tuple[int, int]:
+        """(the first entry from ``offset`` on that addresses and protocol alone do not rule out, how many were passed over). Most of
+        a long chain is dealt with here, without being cut. Same comparisons as ``head.head_matches``; the entry that ends a chain
+        has an empty head, so none is left."""
+        passed = 0
+        if self.family != AF_INET:
+            return offset, passed
+        entries, at = self.entries, self.base + offset
+        sender, receiver = int.from_bytes(src, byteorder), int.from_bytes(dst, byteorder)
+        try:
+            while True:
+                want_src, want_dst, src_mask, dst_mask, want_proto, _, inv, _, following = _QUICK4(entries, at)
+                if not following or not (
+                        (sender & src_mask == want_src) == (inv & 0x08 == 0x08)
+                        or (receiver & dst_mask == want_dst) == (inv & 0x10 == 0x10)
+                        or (want_proto and (want_proto == proto) == (inv & 0x40 == 0x40))):
+                    break
+                at += following
+                passed += 1
+        except StructError:
+            raise MalformedTableError("an entry lies outside the table") from None
+        return at - self.base, passed
 
     def next_offset(self, offset: int) -> int:
         following: int = offset + _OFFSETS.unpack_from(self.entries, self.base + offset + self._target_offset_at)[1]

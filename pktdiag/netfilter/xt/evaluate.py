@@ -102,13 +102,11 @@ class _Run:
         place = Place(table.hook_entry[ctx.hook], base, table.hook_entry[ctx.hook], 1)
         stack: list[Place] = []
         ctx.skb.extra.pop(HOTDROP, None)
-        skip = table.skip
         for _ in range(_VISITS):
             packet = ctx.skb.packet
-            beyond = skip(place.offset, packet.src, packet.dst, packet.proto)
-            if beyond:
-                place = Place(beyond, place.chain, place.start, place.number + 1)
-                continue
+            beyond, passed = table.pass_over(place.offset, packet.src, packet.dst, packet.proto)
+            if passed:
+                place = Place(beyond, place.chain, place.start, place.number + passed)
             rule = table.rule(place.offset)
             if place.offset == policy.offset:
                 place = policy
