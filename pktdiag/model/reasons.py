@@ -59,6 +59,7 @@ _ALL = (
     # -- neighbours
     Reason("NEIGH_CREATEFAIL", "No neighbour entry could be made: the table is full (net.ipv4.neigh.default.gc_thresh3)."),
     Reason("NEIGH_FAILED", "The next hop does not answer ARP or neighbour discovery.", ("IcmpOutDestUnreachs",)),
+    Reason("QUEUE_PURGE", "The packet waited in a queue that was thrown away, such as that of a neighbour which does not answer."),
     Reason("NEIGH_QUEUEFULL", "Too many packets wait for the next hop's address (unres_qlen_bytes)."),
     Reason("NEIGH_DEAD", "The neighbour entry was being removed."),
     Reason("NEIGH_HH_FILLFAIL", "The prepared link-layer header did not fit in front of the packet."),

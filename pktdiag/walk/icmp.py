@@ -152,6 +152,9 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
         mark = _reply_mark(ctx.ns, skb)
         if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
+        if raw is None and skb.physin and "nf_bridge" in skb.extra:
+            # nf_send_reset(): what br_netfilter brought in goes back out of that port at once, past OUTPUT and the bridge
+            raw = ctx.ns.link(skb.physin)
         walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", mark, 0, skb, True, raw))
         return answer
     protocol, _, name = answer.partition(" ")

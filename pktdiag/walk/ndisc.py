@@ -74,7 +74,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     solicitation = skb.packet.icmp_type == SOLICITATION
     mine = any(item.ifindex == dev.ifindex and item.local == target and not item.flags & addr.IFA_F_TENTATIVE
                for item in ns.addresses(AF_INET6))
-    if not solicitation and not addr.is_local(ns, skb.packet.dst):
+    if not (_hears(ns, dev, skb.packet.dst) if addr.is_multicast(skb.packet.dst) else addr.is_local(ns, skb.packet.dst)):
         return
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
         return
@@ -87,6 +87,17 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         return
     neighbour.learn(walk, ns, dev, skb.packet.src, mac)
     _send(walk, ns, dev, ADVERTISEMENT, target if mine else _own_source(ns, dev, skb.packet.src), skb.packet.src, target, mac)
+
+
+def _hears(ns: NamespaceView, dev: Link, group: bytes) -> bool:
+    """ip6_mc_input(): a solicited-node group nobody here is in ends before INPUT. In it are the device's addresses
+    (addrconf_join_solict), those it answers for as a proxy (pndisc_constructor), a router's anycast (addrconf_join_anycast)."""
+    members = [item.local for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex]
+    if any(member[13:] == group[13:] for member in members):
+        return True
+    if not any(group[13:]) and members and addr.conf(ns, AF_INET6, dev.name, "forwarding"):
+        return True
+    return any(item.proxy and item.dst[13:] == group[13:] for item in ns.neighbours(AF_INET6, dev.ifindex))
 
 
 def _own_source(ns: NamespaceView, dev: Link, dst: bytes) -> bytes:

@@ -251,8 +251,13 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     why = skb.extra.pop("unresolved", None)
     known_why = f" {why.text}" if isinstance(why, Drop) else ""
     rule = why.rule if isinstance(why, Drop) else None
-    # ndisc_error_report() names no reason.
-    walk.drop(ns, "neighbour", dev, skb, "NEIGH_FAILED" if v4 else "NOT_SPECIFIED",
+    failed = walk.memory.setdefault("failed-neighbours", set())
+    reason = "NEIGH_FAILED" if v4 else "NOT_SPECIFIED"  # ndisc_error_report() names none
+    if (ns.id, dev.ifindex, next_hop) in failed:
+        # The error about the first packet needs the same neighbour: it joins the queue neigh_invalidate() is about to purge.
+        reason = "QUEUE_PURGE"
+    failed.add((ns.id, dev.ifindex, next_hop))
+    walk.drop(ns, "neighbour", dev, skb, reason,
               f"Nobody on {dev.name} answers the {what} for {format_address(next_hop)}.{known_why}",
               rule=rule, cause="neighbour-failed", because=why if isinstance(why, Drop) else None,
               answer=("icmp host-unreachable" if v4 else "icmpv6 addr-unreachable") if sent else None)

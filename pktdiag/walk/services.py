@@ -109,6 +109,8 @@ class WalkServices:
         from pktdiag.walk.ip_output import me_harder
 
         decision = me_harder(self.walk, ctx.ns, ctx.skb)
+        if decision.kind != "error":
+            ctx.skb.route = decision  # what a REJECT further on looks at
         return decision.text or decision.error if decision.kind == "error" else None
 
     def masquerade(self, ctx: HookContext, range_: NatRange) -> HookResult:

@@ -48,6 +48,8 @@ class Built:
         self.host = host
         self.namespaces: dict[str, Netns] = {}
         self.listeners: list[Listener] = []
+        self.begun: dict[tuple[str, int, str, int], int] = {}
+        """The first sequence number of each TCP connection a socket began, by (source, port, destination, port)."""
         self.failed: list[str] = []
         self.refused: list[str] = []
         try:

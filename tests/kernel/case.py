@@ -35,10 +35,12 @@ class Result(NamedTuple):
     """How it really ended, for the summary."""
 
 
-def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None = None, verbose: bool = False) -> list[Result]:
+def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None = None, verbose: bool = False,
+             patient: bool = False) -> list[Result]:
     """Builds ``host`` (a copy; refused rules are struck from ``host`` itself), sends every packet, judges each.
 
     ``only``: judge just this packet (the earlier ones are sent all the same, for the state they leave behind).
+    ``patient``: waits for neighbours' silence after every packet, also where none was foreseen.
     """
     from pktdiag.collect.live import LiveHost
     from pktdiag.walk.api import trace
@@ -72,7 +74,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                             crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-4:])
                     seconds = time.perf_counter() - started
                     try:
-                        truth = observer.run(sender)
+                        truth = observer.run(sender, patient or _waits(predicted))
                     except NotSentError:
                         continue
                     before = frozenset(name for name, count in errors.items() if count >= ERROR_BURST)
@@ -95,6 +97,13 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
         finally:
             observer.close()
     return results
+
+
+def _waits(predicted: Any) -> bool:
+    """Whether a neighbour's silence was predicted, for the packet or for its answer."""
+    legs = [leg for leg in (predicted and predicted.request, predicted and predicted.reply) if leg]
+    drops = [leg.drop for leg in legs] + [outcome.fate.drop for leg in legs for outcome in leg.outcomes]
+    return any(drop is not None and drop.stage == "neighbour" for drop in drops)
 
 
 def _end(truth: Truth) -> str:

@@ -115,9 +115,10 @@ class Judgement:
         drops = [drop for drop in truth.drops if drop.kind in ("request", "?") and drop.reason not in BENIGN]
         receivers = truth.receivers
         reply = self.trace.reply
-        if reply is not None and reply.drop is not None and fate.verdict == DELIVERED:
+        if reply is not None and fate.verdict == DELIVERED:
             # A drop before any device had the skb: the answer's, if that is what was predicted for it.
-            drops = [d for d in drops if not (d.kind == "?" and d.reason == reply.drop.reason)]
+            ends = {each.reason for each in (reply.drop, *(outcome.fate.drop for outcome in reply.outcomes)) if each is not None}
+            drops = [d for d in drops if not (d.kind == "?" and d.reason in ends)]
         if fate.verdict == DELIVERED:
             self._delivered(fate, [d.reason for d in drops])
         elif fate.verdict in (DROPPED, REJECTED):
@@ -139,7 +140,9 @@ class Judgement:
         """How many ends the packet has: one more for every sighting that a flood added."""
         outs = sum(s.direction == "out" for s in self.truth.sightings)
         ins = sum(s.direction == "in" for s in self.truth.sightings)
-        return max(1, abs(outs - ins))
+        dst = self.sender.spec["dst"]
+        heard_here = self.sender.spec["how"] != "frame" and bool(outs) and (dst == "255.255.255.255" or dst.startswith(("ff", "22")))
+        return max(1, abs(outs - ins)) + heard_here  # the sender's host gets a copy of a broadcast or multicast packet (ip_mc_output)
 
     def _delivered(self, fate: Fate, reasons: list[str]) -> None:
         truth, who = self.truth, fate.receiver

@@ -49,6 +49,8 @@ class Seen(NamedTuple):
     dmac: str = ""
     mtu: int = 0
     """Of "fragmentation needed": the MTU told; of a SYN-ACK: the segment size it announces."""
+    seq: int = 0
+    """Of a TCP segment."""
 
 
 class Parsed(NamedTuple):
@@ -115,13 +117,13 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
             return "request", what
         seq, ack = struct.unpack_from(">II", body, 4)
         if tag.seq is None:
-            return ("answer" if body[13] & 0x14 else "other"), what
+            return ("answer" if body[13] & 0x16 in (0x12, 0x14) else "other"), what
         if body[13] & 4 and not body[13] & 0x10:
             return ("answer" if tag.flags & 0x10 and seq == tag.ack else "other"), what
         return ("answer" if body[13] & 0x10 and (ack - tag.seq & 0xFFFFFFFF) < 65536 else "other"), what
     if _is_request(packet, tag):
         return "request", ""
-    return ("answer" if b"R" + tag.token in body else "other"), ""
+    return ("answer" if b"R" + tag.token in body[8:] else "other"), ""
 
 
 def announced_mss(segment: bytes) -> int:
@@ -145,7 +147,7 @@ def _is_request(packet: Parsed, tag: Tag) -> bool:
         return len(body) < 14 or body[13] & 0x12 == 2
     if packet.proto in (1, 58):
         return body[0] == tag.icmp_type and tag.token in body
-    return tag.token in body and b"R" + tag.token not in body
+    return tag.token in body and b"R" + tag.token not in body[8:]  # the checksum may end in an "R"
 
 
 def seen(frame: bytes, when: int, netns: str, address: tuple[object, ...], tag: Tag) -> Seen:
@@ -175,4 +177,5 @@ def seen(frame: bytes, when: int, netns: str, address: tuple[object, ...], tag: 
     if kind == "answer" and packet.proto == 6 and packet.body[13] & 0x12 == 0x12:
         mtu = announced_mss(packet.body)
     return Seen(when, netns, device, direction, kind, packet.src, packet.dst, packet.sport, packet.dport, packet.proto,
-                packet.ttl, packet.length, what, packet.frag, smac, dmac, mtu)
+                packet.ttl, packet.length, what, packet.frag, smac, dmac, mtu,
+                struct.unpack_from(">I", packet.body, 4)[0] if packet.proto == 6 and len(packet.body) >= 8 else 0)

@@ -38,10 +38,10 @@ class Bench:
         # Device names are alike in all labs, and the tracer sees the whole CPU: one lab at a time on each.
         self._lock = os.open(os.path.join(tempfile.gettempdir(), f"pktdiag-judge-cpu{cpu}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
 
-    def run(self, host: Host, only: int | None = None, verbose: bool = False) -> list[Result]:
+    def run(self, host: Host, only: int | None = None, verbose: bool = False, patient: bool = False) -> list[Result]:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            return run_host(host, self.home, self.tracer, self.pid, only, verbose)
+            return run_host(host, self.home, self.tracer, self.pid, only, verbose, patient)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
@@ -51,7 +51,7 @@ class Bench:
         wrong = {result.packet for result in results if result.mismatches}
         if not wrong:
             return results, []
-        again = {result.packet: result for result in self.run(copy.deepcopy(host))}
+        again = {result.packet: result for result in self.run(copy.deepcopy(host), patient=True)}
         kept, fleeting = [], []
         for result in results:
             second = again.get(result.packet)
@@ -268,7 +268,7 @@ def shrunk(bench: Bench, host: Host, packet: int, wanted: str) -> Host:
     """The host cut down to what is needed for a mismatch with the signature ``wanted``."""
     def check(candidate: Host) -> bool:
         try:
-            results = bench.run(candidate, only=len(candidate["packets"]) - 1)
+            results = bench.run(candidate, only=len(candidate["packets"]) - 1, patient=True)
         except Exception:
             return False
         return any(result.mismatches and signature(result) == wanted for result in results)

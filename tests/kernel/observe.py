@@ -95,8 +95,11 @@ class Observer:
             self._collect(None, [], [], [])
         self.tracer.drain()
 
-    def run(self, sender: Sender) -> Truth:
-        """Sends, waits until nothing moves any more, and returns what happened."""
+    def run(self, sender: Sender, patient: bool = False) -> Truth:
+        """Sends, waits until nothing moves any more, and returns what happened.
+
+        ``patient``: stays for as long as a neighbour has to answer, whether or not anyone was seen asking.
+        """
         self.settle()
         before = {name: (c.snmp(), c.rules()) for name, c in self.counters.items()}
         captured: list[Seen] = []
@@ -112,13 +115,14 @@ class Observer:
                 self._collect(sender.tag, captured, receivers, [answer])
                 continue
             now = time.monotonic()
-            if not self._pending(captured, events, sender.error, bool(receivers)):
+            if now > deadline > 0 or not (patient or self._pending(captured, events, sender.error, bool(receivers))):
                 break
             deadline = deadline or now + PENDING
-            if now > deadline:
-                break
         events += self.tracer.drain()
         captured = merge(captured)
+        for sight in captured:
+            if sight.kind == "request" and sight.what == "02":
+                self.built.begun[(sight.src, sight.sport, sight.dst, sight.dport)] = sight.seq
         everything = list(captured)
         spec = sender.spec
         if spec["how"] == "frame":
@@ -140,7 +144,7 @@ class Observer:
         accepted = next((s for s in captured if s.kind == "answer" and s.direction == "out" and s.mtu in by_mss and s.proto == 6), None)
         if accepted is not None:
             receivers.append(by_mss[accepted.mtu])
-        drops = self._drops(events, everything, 0x86DD if ":" in spec["dst"] else 0x0800)
+        drops = self._drops(events, everything, 0x86DD if ":" in spec["dst"] else 0x0800, spec["dst"].startswith("ff"))
         kinds: dict[str, list[Seen]] = {"request": [], "answer": [], "arp": [], "nd": [], "other": [], "none": []}
         for sight in captured:
             kinds[sight.kind].append(sight)
@@ -206,12 +210,13 @@ class Observer:
         failed = sum(e.reason == "NEIGH_FAILED" for e in events)
         return failed < len(open_)
 
-    def _drops(self, events: list[Event], captured: list[Seen], ethertype: int) -> tuple[DropSeen, ...]:
+    def _drops(self, events: list[Event], captured: list[Seen], ethertype: int, multicast: bool) -> tuple[DropSeen, ...]:
         """The kfree_skb events of the lab, each with what its skb was carrying.
 
         The n-th ``net:`` event of a device and direction is the n-th capture there, so an skb address gets the kind of
         its captures. An skb that never had one (dropped in local output) is the request as long as nothing moved yet.
         """
+        not_ours = NOT_OURS if multicast else (*NOT_OURS, "ip6_mc_input")
         sights: dict[tuple[str, str], list[Seen]] = {}
         for sight in captured:
             sights.setdefault((sight.device, sight.direction), []).append(sight)
@@ -235,7 +240,7 @@ class Observer:
                 kind = there[n - 1].kind if total[key] == len(there) else "?"
                 where[event.skb] = (event.device, kind)
                 moved = moved or kind in ("request", "answer")
-            elif event.name == "kfree_skb" and event.protocol in (0, ethertype) and not event.location.startswith(NOT_OURS):
+            elif event.name == "kfree_skb" and event.protocol in (0, ethertype) and not event.location.startswith(not_ours):
                 device, kind = where.get(event.skb, ("", ""))
                 if not kind:
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED" and event.location not in GIVEN_UP:

@@ -45,11 +45,14 @@ def _pseudo(src: bytes, dst: bytes, proto: int, length: int) -> bytes:
     return src + dst + struct.pack(">II", length, proto)
 
 
-def make_tag(spec: PacketSpec, number: int) -> Tag:
-    """``number`` is unique within the lab."""
+def make_tag(spec: PacketSpec, number: int, begun: dict[tuple[str, int, str, int], int] | None = None) -> Tag:
+    """``number`` is unique within the lab. ``begun``: the first sequence numbers of connections, by (source, port,
+    destination, port): what answers one acknowledges that number, so that connection tracking takes it for an answer."""
     token = b"JGd" + struct.pack(">IB", number, 0xA7)
     seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
-    return Tag(token, proto_number(spec), seq, 0x51000000 + number * 65536, spec.get("flags", 2),
+    first = (begun or {}).get((spec["dst"], spec.get("dport", 0), spec["src"], spec.get("sport", 0)))
+    ack = 0x51000000 + number * 65536 if first is None else first + 1 & 0xFFFFFFFF
+    return Tag(token, proto_number(spec), seq, ack, spec.get("flags", 2),
                icmp_kind(spec)[0])
 
 
@@ -103,7 +106,7 @@ class Sender:
     """One packet ready to go: sockets exist (and show in sock_diag) before the question is asked."""
 
     def __init__(self, built: Built, spec: PacketSpec, number: int) -> None:
-        self.spec, self.tag, self.built = spec, make_tag(spec, number), built
+        self.spec, self.tag, self.built = spec, make_tag(spec, number, built.begun), built
         self.sock: socket.socket | None = None
         self.error = ""
         """errno name the kernel answered the send with, or ""."""
