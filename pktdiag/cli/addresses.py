@@ -54,9 +54,12 @@ def _behind_the_way_back(host: HostView, base: NamespaceView, address: bytes) ->
 def _port_towards(ns: NamespaceView, bridge: Link, address: bytes) -> Link | None:
     """The port behind which the neighbour with ``address`` was last seen."""
     family = AF_INET if len(address) == 4 else AF_INET6
-    mac = next((entry.lladdr for entry in ns.neighbours(family, bridge.ifindex) if entry.dst == address and entry.lladdr), None)
-    port = next((entry.ifindex for entry in ns.fdb(bridge.ifindex) if entry.mac == mac), None) if mac else None
-    return ns.link(port) if port else None
+    known = ns.neighbour(family, bridge.ifindex, address, False)
+    if known is None or not known.lladdr:
+        return None
+    vlans = (0, int(bridge.data.get("vlan_default_pvid", 0))) if bridge.data.get("vlan_filtering") else (0,)
+    found = next((entry for vlan in vlans if (entry := ns.fdb_entry(bridge.ifindex, known.lladdr, vlan)) is not None), None)
+    return ns.link(found.ifindex) if found is not None else None
 
 
 def _other_end(ns: NamespaceView, link: Link) -> NamespaceView | None:

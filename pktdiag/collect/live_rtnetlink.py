@@ -5,7 +5,7 @@ from __future__ import annotations
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.rtnl_address import read_addresses
 from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links
-from pktdiag.collect.rtnl_neigh import read_fdb, read_neighbours
+from pktdiag.collect.rtnl_neigh import read_fdb, read_fdb_entry, read_neighbour, read_neighbours
 from pktdiag.collect.rtnl_route import read_routes
 from pktdiag.collect.rtnl_rule import read_rules
 from pktdiag.model.host import BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
@@ -54,6 +54,19 @@ class RtnetlinkPart(Asking):
     def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
         return self.ask(("neighbours", family, ifindex), f"{_FAMILY.get(family, family)} neighbours of interface {ifindex}",
                         lambda: read_neighbours(self.door.route(), family, ifindex))
+
+    def neighbour(self, family: int, ifindex: int, address: bytes, proxy: bool) -> Neighbour | None:
+        key = ("neighbours", family, ifindex)
+        if key in self._known:
+            return next((item for item in self.neighbours(family, ifindex) if item.dst == address and item.proxy == proxy), None)
+        return self.ask((*key, address, proxy), f"{_FAMILY.get(family, family)} neighbours of interface {ifindex}",
+                        lambda: read_neighbour(self.door.route(), family, ifindex, address, proxy))
+
+    def fdb_entry(self, bridge: int, mac: bytes, vlan: int) -> FdbEntry | None:
+        if ("fdb", bridge) in self._known:
+            return next((item for item in self.fdb(bridge) if item.mac == mac and item.vlan == vlan), None)
+        return self.ask(("fdb", bridge, mac, vlan), f"forwarding entries of interface {bridge}",
+                        lambda: read_fdb_entry(self.door.route(), bridge, mac, vlan))
 
     def fdb(self, bridge: int) -> Sequence[FdbEntry]:
         def read() -> tuple[FdbEntry, ...]:

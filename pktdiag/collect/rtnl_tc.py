@@ -11,6 +11,10 @@ from sys import byteorder
 
 from pktdiag.collect.netlink import Netlink, attribute_list, attributes, text, u32
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 _TCMSG = Struct("=BxxxiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _GACT = Struct("=IIi")  # tc_gen: index, capab, action
@@ -26,21 +30,27 @@ _MIRRED_NAMES = {1: "redirect to egress", 2: "mirror to egress", 3: "redirect to
 _PROTOCOLS = {0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100: "802.1Q", 0x88A8: "802.1ad"}
 
 
-def read_qdiscs(netlink: Netlink) -> dict[int, tuple[tuple[str, int, str], ...]]:
-    """(kind, handle, text) of every queueing discipline by ifindex."""
-    found: dict[int, tuple[tuple[str, int, str], ...]] = {}
+def read_qdiscs(netlink: Netlink) -> dict[int, list[bytes]]:
+    """The messages about each interface's queueing disciplines: tc_dump_qdisc() knows no filter, and a trace needs a few of them."""
+    found: dict[int, list[bytes]] = {}
     for payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
-        _family, ifindex, handle, parent, _info = _TCMSG.unpack_from(payload)
-        parts = attributes(payload, 20)
-        kind = text(parts.get(TCA_KIND, b""))
-        where = "root" if parent == TC_H_ROOT else f"parent {_handle(parent)}"
-        line = f"{kind} {handle >> 16:x}: {where}{_qdisc_options(kind, parts.get(TCA_OPTIONS, b''))}"
-        found[ifindex] = (*found.get(ifindex, ()), (kind, handle, line))
+        found.setdefault(_TCMSG.unpack_from(payload)[1], []).append(payload)
     return found
 
 
-def read_filters(netlink: Netlink, ifindex: int, qdiscs: tuple[tuple[str, int, str], ...]) -> dict[str, tuple[str, ...]]:
-    """{"ingress": filters, "egress": filters, "root": filters of classful root qdiscs, "qdisc": qdiscs}."""
+def _qdisc(payload: bytes) -> tuple[str, int, str]:
+    """(kind, handle, text) of one queueing discipline."""
+    _family, _ifindex, handle, parent, _info = _TCMSG.unpack_from(payload)
+    parts = attributes(payload, 20)
+    kind = text(parts.get(TCA_KIND, b""))
+    where = "root" if parent == TC_H_ROOT else f"parent {_handle(parent)}"
+    return kind, handle, f"{kind} {handle >> 16:x}: {where}{_qdisc_options(kind, parts.get(TCA_OPTIONS, b''))}"
+
+
+def read_filters(netlink: Netlink, ifindex: int, messages: Sequence[bytes]) -> dict[str, tuple[str, ...]]:
+    """{"ingress": filters, "egress": filters, "root": filters of classful root qdiscs, "qdisc": qdiscs} of an interface with these
+    queueing disciplines."""
+    qdiscs = [_qdisc(payload) for payload in messages]
     kinds = {kind for kind, _, _ in qdiscs}
     found: dict[str, tuple[str, ...]] = {"ingress": (), "egress": (), "root": (), "qdisc": tuple(line for _, _, line in qdiscs)}
     if kinds & {"ingress", "clsact"}:

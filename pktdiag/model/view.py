@@ -75,6 +75,12 @@ class NamespaceView(Protocol):
     def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
         """Neighbour entries of one interface, proxy entries included."""
 
+    def neighbour(self, family: int, ifindex: int, address: bytes, proxy: bool) -> Neighbour | None:
+        """The cache entry, or with ``proxy`` the proxy entry, of one address on one interface."""
+
+    def fdb_entry(self, bridge: int, mac: bytes, vlan: int) -> FdbEntry | None:
+        """The forwarding entry of one address in one VLAN (0: none) of a bridge."""
+
     def fdb(self, bridge: int) -> Sequence[FdbEntry]:
         """Forwarding entries of one bridge (ifindex), or of a vxlan device when given one."""
 

@@ -134,7 +134,7 @@ def _proxies(ns: NamespaceView, dev: Link, oif: int, arp: Arp) -> bool:
         other = addr.conf(ns, AF_INET, out.name, "medium_id") if out is not None else -1
         if medium != -1 and other not in (medium, -1):
             return True
-    return any(item.proxy and item.dst == arp.target for item in ns.neighbours(AF_INET, dev.ifindex))
+    return ns.neighbour(AF_INET, dev.ifindex, arp.target, True) is not None
 
 
 def _ignores(ns: NamespaceView, dev: Link, arp: Arp) -> bool:

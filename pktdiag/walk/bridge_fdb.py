@@ -5,8 +5,8 @@ Source: net/bridge/br_fdb.c (br_fdb_find_rcu, br_fdb_update, fdb_to_nud).
 
 from __future__ import annotations
 
-from pktdiag.model.host import FdbEntry, Link
-from pktdiag.model.kernel import NTF_MASTER, NTF_SELF, NTF_STICKY, NUD_PERMANENT
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import NTF_STICKY, NUD_PERMANENT
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.walk.state import Walk
@@ -22,20 +22,9 @@ class Station(NamedTuple):
     sticky: bool = False
 
 
-def _table(walk: Walk, ns: NamespaceView, br: Link) -> dict[tuple[bytes, int], FdbEntry]:
-    key = ("fdb", ns.id, br.ifindex)
-    table = walk.memory.get(key)
-    if not isinstance(table, dict):
-        table = {(entry.mac, entry.vlan): entry for entry in ns.fdb(br.ifindex)
-                 # NTF_SELF without a master: a device's own address list, no bridge entry
-                 if not (entry.flags & NTF_SELF and entry.master is None and not entry.flags & NTF_MASTER)}
-        walk.memory[key] = table
-    return table
-
-
 def find(walk: Walk, ns: NamespaceView, br: Link, mac: bytes, vid: int) -> Station | None:
     """br_fdb_find_rcu(). Entries past their age count until they are collected, as in the kernel."""
-    entry = _table(walk, ns, br).get((mac, vid))
+    entry = ns.fdb_entry(br.ifindex, mac, vid)
     if entry is not None and entry.state & NUD_PERMANENT:
         return Station(None if entry.ifindex == br.ifindex else entry.ifindex, True)
     learned = walk.learned_fdb.get((ns.id, br.ifindex, mac, vid))

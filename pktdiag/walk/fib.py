@@ -237,7 +237,8 @@ def _select(walk: Walk, ns: NamespaceView, flow: Flow, route: Route, usable: lis
 def _failed(ns: NamespaceView, family: int, hop: NextHop) -> bool:
     if hop.gateway is None or hop.ifindex is None:
         return False
-    return any(entry.dst == hop.gateway and entry.state & NUD_FAILED for entry in ns.neighbours(family, hop.ifindex))
+    found = ns.neighbour(family, hop.ifindex, hop.gateway, False)
+    return found is not None and bool(found.state & NUD_FAILED)
 
 
 def describe(match: FibMatch) -> str:

@@ -110,7 +110,7 @@ def _proxies(walk: Walk, ns: NamespaceView, dev: Link, target: bytes) -> bool:
     proxy = addr.conf(ns, AF_INET6, "all", "proxy_ndp") or addr.conf(ns, AF_INET6, dev.name, "proxy_ndp")
     if not forwarding or not proxy:
         return False
-    if not any(item.proxy and item.dst == target for item in ns.neighbours(AF_INET6, dev.ifindex)):
+    if ns.neighbour(AF_INET6, dev.ifindex, target, True) is None:
         return False
     decision = route.output(walk, ns, Packet(src=bytes(16), dst=target, proto=IPPROTO_ICMPV6))
     return decision.kind == "unicast" and decision.oif != dev.ifindex

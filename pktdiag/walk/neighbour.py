@@ -88,7 +88,7 @@ def _family(address: bytes) -> int:
 
 def entry(ns: NamespaceView, dev: Link, address: bytes) -> Neighbour | None:
     """The kernel's own entry, proxy entries aside."""
-    return next((item for item in ns.neighbours(_family(address), dev.ifindex) if item.dst == address and not item.proxy), None)
+    return ns.neighbour(_family(address), dev.ifindex, address, False)
 
 
 def known(walk: Walk, ns: NamespaceView, dev: Link, address: bytes) -> bytes | None:
