@@ -37,5 +37,5 @@ def _outer_port(ns: NamespaceView, link: Link) -> Link:
     """A bridge has no wire of its own: frames from outside come through the port that leads out, if there is one."""
     if link.kind != "bridge":
         return link
-    ports = [port for port in ns.links().values() if port.master == link.ifindex and port.kind not in ("veth", "tun", "bridge")]
+    ports = [port for port in ns.ports(link.ifindex) if port.kind not in ("veth", "tun", "bridge")]
     return ports[0] if len(ports) == 1 else link

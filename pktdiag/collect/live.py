@@ -174,10 +174,11 @@ class LiveHost:
         self._gaps.clear()
         self._processes.clear()
         self._all_pids.clear()
-        from pktdiag.collect import containers, modules
+        from pktdiag.collect import containers, modules, rtnl_link
 
         containers.forget()
         modules.forget()
+        rtnl_link.forget()
 
     def close(self) -> None:
         self.refresh()

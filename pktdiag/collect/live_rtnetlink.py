@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.rtnl_address import read_addresses
-from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links
+from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links, read_links_of, read_ports
 from pktdiag.collect.rtnl_neigh import read_fdb, read_fdb_entry, read_neighbour, read_neighbours
 from pktdiag.collect.rtnl_route import read_routes
 from pktdiag.collect.rtnl_rule import read_rules
@@ -33,6 +33,16 @@ class RtnetlinkPart(Asking):
         if "links" in self._known:
             return next((link for link in self.links().values() if link.name == name), None)
         return self.ask(("link", name), f"interface {name}", lambda: read_link_named(self.door.route(), name))
+
+    def ports(self, master: int) -> Sequence[Link]:
+        if "links" in self._known:
+            return [link for link in self.links().values() if link.master == master]
+        return self.ask(("ports", master), f"ports of interface {master}", lambda: read_ports(self.door.route(), master))
+
+    def links_of(self, kinds: tuple[str, ...]) -> Sequence[Link]:
+        if "links" in self._known:
+            return [link for link in self.links().values() if link.kind in kinds]
+        return self.ask(("kinds", kinds), f"interfaces of kind {' or '.join(kinds)}", lambda: read_links_of(self.door, kinds))
 
     def peer_namespace(self, nsid: int) -> NamespaceView | None:
         found: NamespaceView | None = self.ask(("nsid", nsid), f"the namespace behind id {nsid}",
@@ -81,7 +91,7 @@ class RtnetlinkPart(Asking):
 
         def read() -> tuple[int, ...]:
             link = self.link(bridge)
-            by_number = {port.port.get("no"): port.ifindex for port in self.links().values() if port.master == bridge}
+            by_number = {port.port.get("no"): port.ifindex for port in self.ports(bridge)}
             numbers = read_port_numbers(self.door, link.name) if link is not None else ()
             return tuple(by_number[number] for number in numbers if number in by_number)
 

@@ -15,6 +15,10 @@ import os
 from struct import Struct
 from struct import error as struct_error
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC = 16, 3, 0o2000000
 NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
 SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 11, 12
@@ -61,6 +65,10 @@ class Interrupted(OSError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__(errno.EAGAIN, "it kept changing while it was read")
+
+
+class Unfiltered(Exception):  # noqa: N818
+    """The kernel lists what was not asked for: it does not know the filter."""
 
 
 Request = tuple[int, bytes]
@@ -116,17 +124,18 @@ class Netlink:
             raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         return chunk
 
-    def dump(self, type_: int, body: bytes, attempts: int = 10) -> list[bytes]:
-        """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile."""
+    def dump(self, type_: int, body: bytes, attempts: int = 10, fits: Callable[[bytes], bool] | None = None) -> list[bytes]:
+        """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile. At the first object
+        that does not fit: Unfiltered, and the socket is of no more use than to be closed."""
         request = [(type_, body)]
         for _ in range(attempts):
             sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)
-            found, interrupted = self._collect(sequence)
+            found, interrupted = self._collect(sequence, fits)
             if not interrupted:
                 return found
         raise Interrupted
 
-    def _collect(self, sequence: int) -> tuple[list[bytes], bool]:
+    def _collect(self, sequence: int, fits: Callable[[bytes], bool] | None) -> tuple[list[bytes], bool]:
         found: list[bytes] = []
         interrupted = False
         while True:
@@ -150,6 +159,8 @@ class Netlink:
                         return found, interrupted
                     if kind != NLMSG_NOOP:
                         found.append(chunk[offset + 16 : offset + length])
+                        if fits is not None and not fits(found[-1]):
+                            raise Unfiltered
                 offset += (length + 3) & ~3
 
     def get(self, type_: int, body: bytes) -> bytes | None:

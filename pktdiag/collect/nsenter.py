@@ -126,6 +126,11 @@ class Door:
     def route(self) -> Netlink:
         return self._netlink("route", NETLINK_ROUTE)
 
+    def spare_route(self) -> Netlink:
+        """One more, for a dump that may be given up in the middle; the caller closes it."""
+        with self.inside():
+            return Netlink(NETLINK_ROUTE)
+
     def netfilter(self) -> Netlink:
         return self._netlink("netfilter", NETLINK_NETFILTER)
 

@@ -60,6 +60,12 @@ class NamespaceView(Protocol):
 
     def link_named(self, name: str) -> Link | None: ...
 
+    def ports(self, master: int) -> Sequence[Link]:
+        """The interfaces whose master it is, in ifindex order; as the two below without reading the others."""
+
+    def links_of(self, kinds: tuple[str, ...]) -> Sequence[Link]:
+        """The interfaces of certain kinds, in ifindex order."""
+
     def peer_namespace(self, nsid: int) -> NamespaceView | None:
         """The namespace this one knows as ``nsid`` (RTM_GETNSID); None when no visible namespace has it."""
 

@@ -32,11 +32,7 @@ from pktdiag.walk.state import Walk
 
 def ports(walk: Walk, ns: NamespaceView, br: Link) -> list[Link]:
     """The bridge's ports, in no particular order."""
-    key = ("bridge-ports", ns.id, br.ifindex)
-    found = walk.memory.get(key)
-    if not isinstance(found, list):
-        found = walk.memory[key] = [link for link in ns.links().values() if link.master == br.ifindex]
-    return list(found)
+    return list(ns.ports(br.ifindex))
 
 
 def _in_order(ns: NamespaceView, br: Link, chosen: list[Link]) -> list[Link]:

@@ -14,6 +14,7 @@ from pktdiag.netfilter.context import Skb
 from pktdiag.walk.state import Walk
 
 STACKED = frozenset(("macvlan", "macvtap", "ipvlan", "ipvtap"))
+_KINDS = ("vlan", "macvlan", "macvtap", "ipvlan", "ipvtap")
 _CHILDLESS = frozenset(("loopback", "bridge", "tun", "wireguard", "ipip", "sit", "gre", "ip6tnl", "macvlan", "macvtap", "ipvlan", "ipvtap"))
 """Kinds not searched across namespaces: nothing is stacked on them in practice, or it cannot be."""
 
@@ -52,8 +53,8 @@ def _here(walk: Walk, ns: NamespaceView, dev: Link) -> list[Upper]:
     by_lower = walk.memory.get(("uppers", ns.id))
     if by_lower is None:
         by_lower = walk.memory[("uppers", ns.id)] = {}
-        for link in ns.links().values():
-            if link.link is not None and link.link.nsid is None and (link.kind in STACKED or link.kind == "vlan"):
+        for link in ns.links_of(_KINDS):
+            if link.link is not None and link.link.nsid is None:
                 by_lower.setdefault(link.link.ifindex, []).append((ns, link))
     return list(by_lower.get(dev.ifindex, ()))
 
@@ -76,13 +77,11 @@ def _elsewhere(walk: Walk, ns: NamespaceView, dev: Link) -> list[Upper]:
         if other.id == ns.id:
             continue
         try:
-            links = other.links()
+            links = other.links_of(_KINDS)
         except Unreadable:
             continue  # the host view keeps the gap
-        for link in links.values():
+        for link in links:
             if link.link is None or link.link.nsid is None or link.link.ifindex != dev.ifindex:
-                continue
-            if link.kind not in STACKED and link.kind != "vlan":
                 continue
             lower = other.peer_namespace(link.link.nsid)
             if lower is not None and lower.id == ns.id:

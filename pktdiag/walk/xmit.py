@@ -119,7 +119,7 @@ def _vlan(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 
 def _bond(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """bond_start_xmit(): active-backup uses the active slave; other modes spread by a hash or a counter."""
-    slaves = [link for link in ns.links().values() if link.master == dev.ifindex]
+    slaves = ns.ports(dev.ifindex)
     usable = [link for link in slaves if link.up and link.carrier]
     mode = dev.data.get("mode", "")
     active = dev.data.get("active_slave")

@@ -106,7 +106,7 @@ def test_a_dump_that_never_holds_still_is_not_taken_for_an_answer(monkeypatch: p
     client = Netlink(nl.NETLINK_ROUTE)
     asked = []
 
-    def collect(self: Netlink, sequence: int) -> tuple[list[bytes], bool]:
+    def collect(self: Netlink, sequence: int, fits: object = None) -> tuple[list[bytes], bool]:
         asked.append(sequence)
         return [], len(asked) < 3
 

@@ -62,6 +62,14 @@ class OverlayNamespace:
         link = self._base.link_named(name)
         return self._changed(link) if link is not None else None
 
+    def ports(self, master: int) -> Sequence[Link]:
+        if not any(isinstance(change, ChangeLink) for change in self._changes):
+            return self._base.ports(master)
+        return [link for link in self.links().values() if link.master == master]
+
+    def links_of(self, kinds: tuple[str, ...]) -> Sequence[Link]:
+        return [self._changed(link) for link in self._base.links_of(kinds)]
+
     def routes(self, family: int, table: int) -> Sequence[Route]:
         added = [change.route for change in self._changes
                  if isinstance(change, AddRoute) and change.family == family and change.route.table == table]
