@@ -32,7 +32,7 @@ def bridge(lab: Lab, ports: int) -> int:
     """br0 with ports p0 and up; its ifindex."""
     lab.add("o")
     vlans = not lab.try_run("o", "ip link add br1 type bridge vlan_filtering 1").returncode  # not every kernel has them
-    lines = [f"link add br0 type bridge{' vlan_filtering 1' if vlans else ''}", "link set br0 up", "address add 198.51.100.1/24 dev br0"]
+    lines = [f"link add br0 address 02:00:00:00:00:01 type bridge{' vlan_filtering 1' if vlans else ''}", "link set br0 up", "address add 198.51.100.1/24 dev br0"]
     for number in range(ports):
         lines += [f"link add p{number} type veth peer name q{number}", f"link set p{number} master br0 up",
                   f"neigh add 198.51.100.{number + 2} lladdr 02:00:00:00:01:{number:02x} dev br0 nud permanent"]
