@@ -203,11 +203,16 @@ def _equals(walk: Walk, ns: NamespaceView, came: Link, to: Link, skb: Skb) -> bo
     if order:
         younger = not order[0].startswith("br_nf_")
     else:
+        overheard = {name: walk.memory.pop(name, None) for name in ("silent-hits", "silent-ends", "silent-notes", "doubts")}
         walk.silent += 1
         try:
             harmless = hooks.run_entries(ctx, entries).action == "accept"
         finally:
             walk.silent -= 1
+            for name, value in overheard.items():  # this was a rehearsal: nothing of it has happened
+                walk.memory.pop(name, None)
+                if value is not None:
+                    walk.memory[name] = value
         younger = harmless or walk.decide(
             Unknown(f"the bridge chains of priority 0 ({', '.join(entry.label for entry in entries)}) were loaded after the first bridge "
                     "was made, so that they run before br_netfilter"), ("br_netfilter-age", ns.id))

@@ -109,20 +109,27 @@ def _prefers_source(way: RouteResult) -> bool:
     return way.match is not None and way.match.route is not None and way.match.route.prefsrc is not None
 
 
-def reset(walk: Walk, ns: NamespaceView, skb: Skb, dev: Link) -> bool:
-    """tcp_v4_send_reset(): never for a reset, and only for packets meant for this host."""
+def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -> bool:
+    """tcp_v4_send_reset(): never for a reset, and only for packets meant for this host.
+
+    ``sock``: the listener that refuses. Its mark and device are used; since v6.13 the reset is also its own (skb_set_owner_edemux
+    in ip_send_unicast_reply), as far as rules ask whose packet it is. That version shows by a sysctl of v6.14.
+    """
     packet = skb.packet
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if packet.tcp_flags & TCP_RST or (decision is not None and decision.kind != "local"):
         return False
     answer = _reset_packet(packet)
+    mark = _reply_mark(ns, skb) or (sock.mark if sock is not None else 0)
+    oif = sock.ifindex if sock is not None else 0
     if packet.family != AF_INET:
-        way = route.output(walk, ns, answer, mark=_reply_mark(ns, skb), any_source=True)
+        way = route.output(walk, ns, answer, oif=oif, mark=mark, any_source=True)
         if way.kind == "error":  # tcp_v6_send_response() gives up without a way, and counts no reset
             if way.error == "ENETUNREACH":
                 walk.count(ns, "Ip6OutNoRoutes")
             return False
-    walk.answer(Answer(ns, answer, "rst", _reply_mark(ns, skb), 0, skb))
+    owner = sock if sock is not None and ns.sysctl("net/ipv4/tcp_tw_reuse_delay") is not None else None
+    walk.answer(Answer(ns, answer, "rst", mark, oif, skb, sock=owner))
     return True
 
 

@@ -42,6 +42,8 @@ class Client(NamedTuple):
 def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0, any_source: bool = False) -> None:
     """A packet of this namespace's own: route it, choose its source, run OUTPUT, send it."""
     asked = skb.packet
+    if oif:
+        skb.extra["bound-device"] = oif
     if skb.extra.get("header_included"):
         # raw_sendmsg() routes before it looks at the header it was given: no source (the socket is not bound), no ports, and the
         # socket's own protocol, IPPROTO_RAW (net/ipv4/raw.c; net/ipv6/raw.c alike).
@@ -126,11 +128,15 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
 
 
 def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
-    """ip_route_me_harder(): from any unicast source, and as from none where the source is a broadcast address or worse."""
+    """ip_route_me_harder(): from any unicast source, and as from none where the source is a broadcast address or worse; out of
+    the device the socket is bound to. ip6_route_me_harder(): a link-local or group destination stays on its device."""
     packet = skb.packet
     if packet.family == AF_INET and addr.address_type(ns, packet.src) not in (RTN_LOCAL, RTN_UNICAST):
         packet = packet._replace(src=bytes(4))
-    return route.output(walk, ns, packet, mark=skb.mark, any_source=True)
+    oif: int = skb.extra.get("bound-device", 0)
+    if not oif and packet.family != AF_INET and (addr.is_link_local(packet.dst) or addr.is_multicast(packet.dst)):
+        oif = getattr(skb.route, "oif", 0)
+    return route.output(walk, ns, packet, oif=oif, mark=skb.mark, any_source=True)
 
 
 def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, indev: Link | None) -> None:

@@ -180,7 +180,7 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     where = sockets.describe(sock)
     # tcp_rcv_state_process(), case TCP_LISTEN
     if flags & TCP_ACK:
-        sent = icmp.reset(walk, ns, skb, dev)
+        sent = icmp.reset(walk, ns, skb, sock)
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
                   f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
                   counters=("TcpOutRsts",) if sent else (), cause="tcp-no-connection", answer="tcp reset" if sent else None)
@@ -202,7 +202,7 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 
 def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
-    sent = icmp.reset(walk, ns, skb, dev)
+    sent = icmp.reset(walk, ns, skb)
     walk.drop(ns, "socket", dev, skb, "NO_SOCKET",
               f"Nobody listens on tcp port {packet.dport} at {format_address(packet.dst)} in this namespace.",
               counters=("TcpOutRsts",) if sent else (), cause="no-listener", answer="tcp reset" if sent else None)

@@ -56,6 +56,8 @@ def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) 
                       f"{_state_text(walk, ns, dev, next_hop)}.")
         else:
             mac = resolve(walk, ns, dev, next_hop, skb)
+            if (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
+                mac = None  # whoever answers now comes too late: see _failed()
     if mac is None:
         _failed(walk, ns, dev, next_hop, skb)
         return

@@ -180,9 +180,9 @@ class Observer:
                 if tag is None or tag.token not in data[:16]:
                     continue
                 receivers.append(listener)
-                if answer and answer[0]:
-                    with contextlib.suppress(OSError):
-                        listener.sock.sendto(b"R" + data, source)
+                if answer and answer[0] and data.startswith(tag.token):
+                    with contextlib.suppress(OSError):  # as long as the request: one that fits is answered by one that fits
+                        listener.sock.sendto(b"R" + (data[:-1] if len(data) > len(tag.token) else data), source)
 
     @staticmethod
     def _pending(captured: list[Seen], events: list[Event], error: str, received: bool) -> bool:
