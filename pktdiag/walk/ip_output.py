@@ -133,7 +133,8 @@ def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
     packet = skb.packet
     if packet.family == AF_INET and addr.address_type(ns, packet.src) not in (RTN_LOCAL, RTN_UNICAST):
         packet = packet._replace(src=bytes(4))
-    oif: int = skb.extra.get("bound-device", 0)
+    bound = skb.extra.get("bound-device")
+    oif = bound if isinstance(bound, int) else 0
     if not oif and packet.family != AF_INET and (addr.is_link_local(packet.dst) or addr.is_multicast(packet.dst)):
         oif = getattr(skb.route, "oif", 0)
     return route.output(walk, ns, packet, oif=oif, mark=skb.mark, any_source=True)
