@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pktdiag.collect.census import Census
 from pktdiag.collect.live_namespace import LiveNamespace
 from pktdiag.collect.nsenter import OWN_NAMESPACE, Door, FdPool
 from pktdiag.model.host import Gap, Process
@@ -13,12 +14,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pktdiag.collect.netlink import Netlink
+
 
 class LiveHost:
     """Lazy, and remembering for as long as it lives; :meth:`refresh` forgets. Not to be shared between threads."""
 
     def __init__(self) -> None:
         self.pool = FdPool()
+        self.census = Census()
         self.assume_empty = False
         """Somebody who knows says that what only root may ask for (BPF programs on devices, ebtables) is not there."""
         self._namespaces: dict[int, LiveNamespace] = {}
@@ -42,7 +46,7 @@ class LiveHost:
             return self.current_namespace()
         from pktdiag.collect.namespaces import open_namespace
 
-        handle = open_namespace(inode)
+        handle = open_namespace(inode, self.census)
         if handle is None:
             gap = Gap(f"net:[{inode}]", "the namespace", "there is none of that number (any more), or it is out of sight",
                       "run as root, or name it anew")
@@ -74,44 +78,40 @@ class LiveHost:
         """Names of a namespace met by its id only, looked up when somebody wants to print them."""
         from pktdiag.collect.namespaces import open_namespace
 
-        handle = open_namespace(namespace.inode)
+        handle = open_namespace(namespace.inode, self.census)
         return handle.names if handle is not None else ()
 
     def resolve_nsid(self, asking: Door, nsid: int) -> LiveNamespace | None:
         """The namespace ``asking`` knows as ``nsid``; None when no visible one is. The search stops at its goal, and
         what it learnt on the way is kept. Raises OSError."""
-        from pktdiag.collect.rtnl_nsid import ids_of
-
         key = (asking.inode, nsid)
         if key not in self._nsids:
-            for candidates in self._tiers():
-                for batch in ids_of(asking.route(), candidates):
-                    for found, inode, _path in batch:
-                        self._nsids[asking.inode, found] = inode
-                    if key in self._nsids:
-                        break
+            for batch in self._batches(asking.route(), nsid):
+                for found, inode, path in batch:
+                    self._nsids[asking.inode, found] = inode
+                    self._candidates.setdefault(inode, path)
                 if key in self._nsids:
                     break
-        if key not in self._nsids:
-            return None
+            else:
+                return None
         inode = self._nsids[key]
         known = self._namespaces.get(inode)
         return known if known is not None else self._known(inode, self._candidates[inode], None)
 
-    def _tiers(self) -> Iterator[Iterable[tuple[int, str]]]:
-        """Where a namespace may be, the cheapest places first: those in use, our mount table (where every engine keeps
-        its namespaces), the processes, everywhere. Each place is searched once per view."""
-        from pktdiag.collect import mounts, namespaces
+    def _batches(self, netlink: Netlink, nsid: int) -> Iterator[list[tuple[int, int, str]]]:
+        """Answers from where a namespace may be, the cheapest places first: those in use, our mount table (where every engine
+        keeps its namespaces), the processes, everywhere. The last two are searched once per view."""
+        from pktdiag.collect import namespaces
+        from pktdiag.collect.rtnl_nsid import ids_of, towards
 
-        yield [(inode, namespace.door.path) for inode, namespace in self._namespaces.items()]
-        if not self._candidates:
-            self._candidates = {mount.inode: mount.path for mount in mounts.namespace_mounts()}
-        yield list(self._candidates.items())
+        yield from ids_of(netlink, [(inode, namespace.door.path) for inode, namespace in self._namespaces.items()])
+        yield from towards(netlink, nsid, self.census.mounted())
+        yield from ids_of(netlink, list(self._candidates.items()))
         if self._searched < 1:
-            yield self._new(namespaces.candidates())
+            yield from ids_of(netlink, self._new(namespaces.candidates()))
             self._searched = 1
         if self._searched < 2:
-            yield self._new((handle.inode, handle.path) for handle in namespaces.find_namespaces())
+            yield from ids_of(netlink, self._new((handle.inode, handle.path) for handle in namespaces.find_namespaces()))
             self._searched = 2
 
     def _new(self, found: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -122,13 +122,13 @@ class LiveHost:
 
     # -- processes -----------------------------------------------------------------------------------------------------
     def container_of(self, netns: str) -> str | None:
-        from pktdiag.collect import containers, processes
+        from pktdiag.collect import containers
 
         inode = int(netns[5:-1])
         if inode == self._own:
             return None
         namespace = self._namespaces.get(inode)
-        pids = namespace.pids if namespace is not None and namespace.pids else processes.pids_in(inode)
+        pids = namespace.pids if namespace is not None and namespace.pids else self.census.pids(inode)
         return containers.of_namespace(pids)
 
     def processes_in(self, netns: str) -> Sequence[Process]:
@@ -137,14 +137,14 @@ class LiveHost:
             from pktdiag.collect.processes import in_namespace
 
             # After a full scan each namespace's pids are known: not all of /proc once more for every namespace.
-            known = self._processes[netns] = in_namespace(int(netns[5:-1]), self._all_pids.get(netns))
+            known = self._processes[netns] = in_namespace(int(netns[5:-1]), self._all_pids.get(netns) or self.census.pids(int(netns[5:-1])))
         return known
 
     def owners(self, namespace: LiveNamespace, inode: int) -> tuple[Process, ...]:
         """Processes holding a socket: looked for in its own namespace first, then everywhere."""
-        from pktdiag.collect.processes import pids_in, socket_owners
+        from pktdiag.collect.processes import socket_owners
 
-        found = socket_owners({inode}, pids_in(namespace.inode))
+        found = socket_owners({inode}, self.census.pids(namespace.inode))
         if not found:
             found = socket_owners({inode})
         return tuple(found.get(inode, ()))
@@ -168,6 +168,7 @@ class LiveHost:
         for namespace in self._namespaces.values():
             namespace.forget()
         self.pool.close()
+        self.census.forget()
         self._nsids.clear()
         self._candidates.clear()
         self._searched = 0

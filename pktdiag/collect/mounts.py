@@ -11,6 +11,10 @@ import os
 from pktdiag.collect import procfs
 from pktdiag.model.record import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Mount(NamedTuple):
     """One line of mountinfo."""
@@ -65,18 +69,35 @@ def table(pid: int | str = "self") -> list[Mount]:
     return [mount for line in lines if line and (mount := parse_line(line))]
 
 
-def namespace_mounts(pid: int | str = "self", inode: int | None = None) -> list[NamespaceMount]:
-    """Network namespaces (or the one) mounted where ``pid`` sees them. A mount hidden below a later one is left out when it
-    is this process's own table: it cannot be opened by path."""
-    data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
-    wanted = b" net:[" if inode is None else b" net:[%d]" % inode
-    if wanted not in data:
-        return []
+def mentions(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The lines of a mount table in which ``wanted`` stands."""
+    at = data.find(wanted)
+    while at >= 0:
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        yield data[data.rfind(b"\n", 0, at) + 1:end]
+        at = data.find(wanted, end)
+
+
+def listed(data: bytes) -> list[tuple[int, str]]:
+    """(inode, path) of network namespaces in our own mount table, in the order in which they were mounted. Not looked at: a
+    path may name something else by now, or be hidden."""
+    found = []
+    for line in mentions(data, b" net:["):
+        _, _, _, root, target, rest = line.split(b" ", 5)
+        if b" - nsfs " in rest and root.startswith(b"net:["):
+            found.append((int(root[5:-1]), unescape(target.decode("utf-8", "surrogateescape"))))
+    return found
+
+
+def namespace_mounts(pid: int | str = "self", inode: int | None = None, data: bytes | None = None) -> list[NamespaceMount]:
+    """Network namespaces (or the one) mounted where ``pid`` sees them, according to its mount table. A mount hidden below a later
+    one is left out when it is this process's own table: it cannot be opened by path."""
+    if data is None:
+        data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
     prefix = "" if pid == "self" else f"{procfs.PROC}/{pid}/root"
     found = []
-    for raw in data.split(b"\n"):
-        if wanted not in raw:
-            continue
+    for raw in mentions(data, b" net:[" if inode is None else b" net:[%d]" % inode):
         mount = parse_line(raw.decode("utf-8", "surrogateescape"))
         if mount is None or mount.fstype != "nsfs" or not mount.root.startswith("net:["):
             continue

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 
 from pktdiag.collect import containers, mounts, procfs
+from pktdiag.collect.census import Census
 from pktdiag.model.host import Gap
 from pktdiag.model.record import NamedTuple
 
@@ -208,17 +209,18 @@ def candidates() -> Iterator[tuple[int, str]]:
             yield mount.inode, mount.path
 
 
-def open_namespace(inode: int) -> NamespaceHandle | None:
-    """One namespace by inode, without looking further than needed; None when it is nowhere to be found."""
+def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle | None:
+    """One namespace by inode, without looking further than needed; None when it is nowhere to be found. ``census``: what is known
+    already."""
+    census = census or Census()
     if inode == own_inode():
         return NamespaceHandle(inode, OWN, ("host",), (os.getpid(),))
     finding = _Finding()
-    for pid in procfs.pids():
-        if procfs.netns_of(pid) == inode:
-            finding.path = f"{procfs.PROC}/{pid}/ns/net"
-            finding.pids.append(pid)
-            break
-    for mount in mounts.namespace_mounts(inode=inode):
+    pid = census.first(inode)
+    if pid is not None:
+        finding.path = f"{procfs.PROC}/{pid}/ns/net"
+        finding.pids.append(pid)
+    for mount in mounts.namespace_mounts(inode=inode, data=census.mounts()):
         finding.path = mount.path
         name = mount_name(mount.target)
         if name and name not in finding.names:

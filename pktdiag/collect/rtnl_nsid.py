@@ -20,6 +20,7 @@ RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 _S32 = Struct("=i")
 FIRST_BATCH, LARGEST_BATCH = 2, 32
+SOUNDINGS = 7
 
 
 def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
@@ -34,13 +35,38 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
         size = min(size * 2, LARGEST_BATCH)
 
 
+def towards(netlink: Netlink, wanted: int, candidates: list[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
+    """As :func:`ids_of`, for candidates in order of age: ids are given out in ascending order (__peernet2id_alloc: the lowest
+    free one), so that a few soundings lead to the neighbourhood of the wanted one. Where they mislead, everybody is asked. One
+    answer costs the kernel a search through all ids of the asking namespace."""
+    low, high = 0, len(candidates)
+    while high - low > 2 * SOUNDINGS:
+        places = [low + (high - low) * step // (SOUNDINGS + 1) for step in range(1, SOUNDINGS + 1)]
+        found = ask(netlink, [candidates[place] for place in places])
+        yield found
+        known = {inode: nsid for nsid, inode, _ in found}
+        before = low, high
+        for place in places:
+            nsid = known.get(candidates[place][0])
+            if nsid is not None and nsid < wanted:
+                low = place + 1
+            elif nsid is not None:
+                high = place
+                break
+        if (low, high) == before:
+            break
+    if high - low <= 2 * SOUNDINGS:
+        yield ask(netlink, candidates[low:high])
+    yield from ids_of(netlink, candidates)
+
+
 def ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
     """One batch: one datagram out. Candidates that cannot be opened or have no id are left out."""
     opened: list[tuple[int, int, str]] = []
     try:
         for inode, path in batch:
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)  # whatever it is by now
             except OSError:
                 continue  # gone meanwhile, or not ours to open: it cannot be told apart from any other then
             opened.append((fd, inode, path))
