@@ -10,6 +10,7 @@ from pktdiag.netfilter.nft.exprs.counter import Counter
 from pktdiag.netfilter.nft.load import Ruleset, ruleset
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.rule import FAMILY_NAMES, Rule
+from pktdiag.netfilter.nft.ruled_out import RuledOut
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.tables import BaseChain
 from pktdiag.netfilter.nft.verdict import Verdict
@@ -35,6 +36,7 @@ class _Walk:
     def __init__(self, run: Run, chain: BaseChain, rules: Ruleset) -> None:
         self.run, self.chain, self.rules = run, chain, rules
         self.regs = Registers()
+        self.ruled_out = RuledOut(self.regs, run)
         self.near_misses = 0
 
     def walk(self) -> HookResult:
@@ -50,7 +52,11 @@ class _Walk:
                 continue
             rule = current[position]
             position += 1
+            failed = self.ruled_out.by_expression(rule)
+            if 0 <= failed < 2 or (failed >= 0 and self.near_misses >= NEAR_MISSES):
+                continue
             verdict = self.rule(rule)
+            self.ruled_out.loads.clear()  # it may have changed the packet
             if verdict is None:
                 continue
             code = verdict.code

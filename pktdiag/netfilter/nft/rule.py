@@ -30,12 +30,16 @@ class Rule:
         self._end = -1
         self._ref: RuleRef | None = None
 
+    def span(self) -> tuple[int, int]:
+        """Where the expressions start and end in the payload."""
+        if self._start < 0:
+            self._locate()
+        return self._start, self._end
+
     def expressions(self) -> Iterator[Expression]:
         """In order of evaluation. A payload that makes no sense yields an UndecodedExpr in the end."""
         payload = self.payload
-        if self._start < 0:
-            self._locate()
-        offset, end = self._start, self._end
+        offset, end = self.span()
         while offset + 4 <= end:
             length, _ = _HEADER(payload, offset)
             if length < 4 or offset + length > end:
