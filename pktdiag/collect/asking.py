@@ -8,7 +8,7 @@ from pktdiag.model.view import Unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, Protocol, TypeVar
 
     T = TypeVar("T")
@@ -24,6 +24,8 @@ class Host(Protocol):
     assume_empty: bool
 
     def resolve_nsid(self, asking: Door, nsid: int) -> Any: ...
+
+    def resolve_nsids(self, asking: Door, nsids: Iterable[int]) -> dict[int, Any]: ...
 
     def names_of(self, namespace: Any) -> tuple[str, ...]: ...
 

@@ -98,6 +98,22 @@ class LiveHost:
         known = self._namespaces.get(inode)
         return known if known is not None else self._known(inode, self._candidates[inode], None)
 
+    def resolve_nsids(self, asking: Door, nsids: Iterable[int]) -> dict[int, LiveNamespace]:
+        """As :meth:`resolve_nsid` for many, each candidate asked about once. Raises OSError."""
+        from pktdiag.collect.rtnl_nsid import ids_of
+
+        wanted = {nsid for nsid in nsids if (asking.inode, nsid) not in self._nsids}
+        if len(wanted) > 1:
+            for batch in ids_of(asking.route(), self.census.mounted()):
+                for found, inode, path in batch:
+                    self._nsids[asking.inode, found] = inode
+                    self._candidates.setdefault(inode, path)
+                    wanted.discard(found)
+                if not wanted:
+                    break
+        found_all = {nsid: self.resolve_nsid(asking, nsid) for nsid in nsids}
+        return {nsid: namespace for nsid, namespace in found_all.items() if namespace is not None}
+
     def _batches(self, netlink: Netlink, nsid: int) -> Iterator[list[tuple[int, int, str]]]:
         """Answers from where a namespace may be, the cheapest places first: those in use, our mount table (where every engine
         keeps its namespaces), the processes, everywhere. The last two are searched once per view."""

@@ -8,7 +8,7 @@ from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links, re
 from pktdiag.collect.rtnl_neigh import read_fdb, read_fdb_entry, read_neighbour, read_neighbours
 from pktdiag.collect.rtnl_route import read_routes
 from pktdiag.collect.rtnl_rule import read_rules
-from pktdiag.model.host import BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
+from pktdiag.model.host import ArpSide, BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
 from pktdiag.model.view import NamespaceView
 
 TYPE_CHECKING = False
@@ -48,6 +48,16 @@ class RtnetlinkPart(Asking):
         found: NamespaceView | None = self.ask(("nsid", nsid), f"the namespace behind id {nsid}",
                                                lambda: self.host.resolve_nsid(self.door, nsid))
         return found
+
+    def peer_namespaces(self, nsids: Sequence[int]) -> Mapping[int, NamespaceView]:
+        found: dict[int, NamespaceView] = self.host.resolve_nsids(self.door, nsids)
+        return found
+
+    def arp_side(self, ifindex: int, target: bytes, sender: bytes) -> ArpSide | None:
+        from pktdiag.collect.arp_side import read
+
+        return self.ask(("arp side", ifindex, target, sender), f"how interface {ifindex} answers ARP",
+                        lambda: read(self.door, ifindex, target, sender))
 
     def addresses(self, family: int) -> Sequence[InterfaceAddress]:
         return self.ask(("addresses", family), f"{_FAMILY.get(family, family)} addresses",

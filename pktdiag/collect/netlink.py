@@ -218,6 +218,19 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     return found
 
 
+def first_of(kind: int, data: bytes, offset: int) -> bytes | None:
+    """The first attribute of one type from ``offset`` on, without looking further."""
+    end = len(data) - 3
+    while offset < end:
+        length, found = _attribute_at(data, offset)
+        if found & 0x3FFF == kind:
+            return data[offset + 4 : offset + length]
+        if length < 4:
+            break
+        offset += (length + 3) & ~3
+    return None
+
+
 def attribute_list(data: bytes, offset: int = 0) -> list[tuple[int, bytes]]:
     """As :func:`attributes`, for lists in which a type repeats."""
     found = []

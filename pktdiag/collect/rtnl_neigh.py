@@ -11,7 +11,7 @@ from pktdiag.model.host import FdbEntry, Neighbour
 from pktdiag.model.kernel import AF_BRIDGE
 
 RTM_GETNEIGH = 30
-_NDMSG = Struct("=BxxxiHBB")  # struct ndmsg: family, ifindex, state, flags, type
+NDMSG = Struct("=BxxxiHBB")  # struct ndmsg: family, ifindex, state, flags, type
 _U32 = Struct("=I")
 _U16 = Struct("=H")
 NDA_DST, NDA_LLADDR, NDA_VLAN, NDA_PORT, NDA_VNI, NDA_IFINDEX, NDA_MASTER, NDA_SRC_VNI, NDA_FLAGS_EXT = (
@@ -27,8 +27,8 @@ def read_neighbours(netlink: Netlink, family: int, ifindex: int) -> tuple[Neighb
     where = attribute(NDA_IFINDEX, _U32.pack(ifindex)) if netlink.strict else b""
     found = []
     for flags in (0, NTF_PROXY):
-        for payload in netlink.dump(RTM_GETNEIGH, _NDMSG.pack(family, 0, 0, flags, 0) + where):
-            answered, index, _state, _flags, _type = _NDMSG.unpack_from(payload)
+        for payload in netlink.dump(RTM_GETNEIGH, NDMSG.pack(family, 0, 0, flags, 0) + where):
+            answered, index, _state, _flags, _type = NDMSG.unpack_from(payload)
             # A proxy entry may hold for every interface (ifindex 0): pneigh_fill_info().
             if answered == family and (index == ifindex or (flags and index == 0)):
                 found.append(_neighbour(payload))
@@ -36,7 +36,7 @@ def read_neighbours(netlink: Netlink, family: int, ifindex: int) -> tuple[Neighb
 
 
 def _neighbour(payload: bytes) -> Neighbour:
-    _family, index, state, flags, _type = _NDMSG.unpack_from(payload)
+    _family, index, state, flags, _type = NDMSG.unpack_from(payload)
     entry = attributes(payload, 12)
     cache, probes = entry.get(NDA_CACHEINFO), entry.get(NDA_PROBES)
     history = (*_CACHEINFO.unpack_from(cache), u32(probes)) if cache and probes else None
@@ -46,7 +46,7 @@ def _neighbour(payload: bytes) -> Neighbour:
 def read_neighbour(netlink: Netlink, family: int, ifindex: int, address: bytes, proxy: bool) -> Neighbour | None:
     """The cache entry (neigh_lookup) or the proxy entry (pneigh_lookup: one for every interface counts, too) of one address."""
     try:
-        payload = _get(netlink, _NDMSG.pack(family, ifindex, 0, NTF_PROXY if proxy else 0, 0) + attribute(NDA_DST, address))
+        payload = _get(netlink, NDMSG.pack(family, ifindex, 0, NTF_PROXY if proxy else 0, 0) + attribute(NDA_DST, address))
     except UnsupportedError:
         return next((item for item in read_neighbours(netlink, family, ifindex) if item.dst == address and item.proxy == proxy), None)
     return _neighbour(payload) if payload is not None else None
@@ -71,7 +71,7 @@ def _get(netlink: Netlink, body: bytes) -> bytes | None:
 
 def read_fdb(netlink: Netlink, ifindex: int, is_bridge: bool) -> tuple[FdbEntry, ...]:
     """Entries of one bridge (br_fdb_dump: they name it as their master), or of one vxlan device (vxlan_fdb_dump)."""
-    body = _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
+    body = NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0)
     if netlink.strict:
         body += attribute(NDA_MASTER if is_bridge else NDA_IFINDEX, _U32.pack(ifindex))
     found = []
@@ -84,7 +84,7 @@ def read_fdb(netlink: Netlink, ifindex: int, is_bridge: bool) -> tuple[FdbEntry,
 
 
 def _fdb_entry(payload: bytes) -> FdbEntry:
-    _family, index, state, flags, _type = _NDMSG.unpack_from(payload)
+    _family, index, state, flags, _type = NDMSG.unpack_from(payload)
     entry = attributes(payload, 12)
     get = entry.get
     vlan, port, vni, master = get(NDA_VLAN), get(NDA_PORT), get(NDA_VNI), get(NDA_MASTER)
@@ -96,7 +96,7 @@ def _fdb_entry(payload: bytes) -> FdbEntry:
 
 def read_fdb_entry(netlink: Netlink, bridge: int, mac: bytes, vlan: int) -> FdbEntry | None:
     """The one entry of a bridge for an address in a VLAN, 0 for none (br_fdb_get)."""
-    body = _NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0) + attribute(NDA_LLADDR, mac) + attribute(NDA_MASTER, _U32.pack(bridge))
+    body = NDMSG.pack(AF_BRIDGE, 0, 0, 0, 0) + attribute(NDA_LLADDR, mac) + attribute(NDA_MASTER, _U32.pack(bridge))
     try:
         payload = _get(netlink, body + attribute(NDA_VLAN, _U16.pack(vlan)) if vlan else body)
     except UnsupportedError:

@@ -182,6 +182,19 @@ class Neighbour(NamedTuple):
     sent): NDA_CACHEINFO and NDA_PROBES."""
 
 
+class ArpSide(NamedTuple):
+    """What decides whether an ARP request that comes in through one interface can be answered, or led on, by its namespace."""
+
+    alone: bool
+    """Beside loopback there is no other interface, so that no bridge, VLAN or macvlan takes the frame over."""
+    local: tuple[tuple[bytes, int], ...]
+    """(destination, prefix length) of every local route of every table."""
+    proxies: bool
+    """It forwards, and proxy_arp or proxy_arp_pvlan is on, or there is a proxy entry for the address asked for."""
+    sender: Neighbour | None
+    """What it knows of who asks."""
+
+
 class FdbEntry(NamedTuple):
     """One bridge or vxlan forwarding entry (RTM_NEWNEIGH, AF_BRIDGE)."""
 

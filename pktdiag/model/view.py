@@ -10,6 +10,7 @@ condition, never into "no match". A namespace that vanished raises Unreadable to
 from __future__ import annotations
 
 from pktdiag.model.host import (
+    ArpSide,
     BridgeVlan,
     ConntrackEntry,
     ConntrackTuple,
@@ -68,6 +69,12 @@ class NamespaceView(Protocol):
 
     def peer_namespace(self, nsid: int) -> NamespaceView | None:
         """The namespace this one knows as ``nsid`` (RTM_GETNSID); None when no visible namespace has it."""
+
+    def peer_namespaces(self, nsids: Sequence[int]) -> Mapping[int, NamespaceView]:
+        """As ``peer_namespace`` for many ids, looked for in one go; those not found are left out."""
+
+    def arp_side(self, ifindex: int, target: bytes, sender: bytes) -> ArpSide | None:
+        """How the namespace stands to an ARP request on an interface, at the cost of one visit; None: it takes a closer look."""
 
     def addresses(self, family: int) -> Sequence[InterfaceAddress]:
         """All addresses of AF_INET or AF_INET6, in the kernel's order."""

@@ -24,7 +24,7 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb
-from pktdiag.walk import br_netfilter, bridge_fdb, bridge_mcast, bridge_proxy, bridge_vlan, device, ethernet
+from pktdiag.walk import br_netfilter, bridge_fdb, bridge_mcast, bridge_proxy, bridge_vlan, bystanders, device, ethernet
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.rx_handlers import Handled
 from pktdiag.walk.state import Walk
@@ -263,7 +263,11 @@ def _to_ports(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: S
         return
     what = f"{ethernet.text(skb.dst_mac)} is unknown, so it is flooded" if kind == "unicast" else f"{kind}, flooded"
     walk.step(ns, "bridge", br, f"{br.name}: {what} to {', '.join(port.name for port in chosen)}.")
-    if len(chosen) > 1 and not walk.silent:
+    if walk.silent:
+        chosen = bystanders.left_out(walk, ns, chosen, skb)
+        if not chosen:
+            return
+    elif len(chosen) > 1:
         chosen = _in_order(ns, br, chosen)
     for port in chosen[:-1]:
         _send_through(walk, ns, br, came, port, skb.copy())

@@ -18,7 +18,7 @@ from pktdiag.explain.whatif.changes import (
     RemoveRouteRule,
     SetSysctl,
 )
-from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Gap, Link, Process, Route, RouteRule
+from pktdiag.model.host import ArpSide, ConntrackEntry, ConntrackTuple, Gap, Link, Process, Route, RouteRule
 from pktdiag.model.view import HostView, NamespaceView
 
 
@@ -37,6 +37,12 @@ class OverlayNamespace:
     def peer_namespace(self, nsid: int) -> NamespaceView | None:
         below = self._base.peer_namespace(nsid)
         return self._host.wrap(below) if below is not None else None
+
+    def peer_namespaces(self, nsids: Sequence[int]) -> Mapping[int, NamespaceView]:
+        return {nsid: self._host.wrap(below) for nsid, below in self._base.peer_namespaces(nsids).items()}
+
+    def arp_side(self, ifindex: int, target: bytes, sender: bytes) -> ArpSide | None:
+        return self._base.arp_side(ifindex, target, sender) if not self._changes else None
 
     # -- links and routes --------------------------------------------------------------------------------------------
     def _changed(self, link: Link) -> Link:
