@@ -124,7 +124,9 @@ def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> Non
         skb.src_mac, skb.dst_mac = answer.skb.dst_mac, answer.skb.src_mac
         device.transmit(walk, ns, answer.raw_device, skb)
         return
-    ip_output.send(walk, ns, skb, oif=answer.oif, any_source=answer.header_included or answer.kind != "udp-reply")
+    # IPv4 routes an answer from an address that is nobody's here only for a transparent socket (inet_sk_flowi_flags).
+    strict = answer.kind in ("syn-ack", "rst", "echo-reply") and len(answer.packet.dst) == 4 and answer.skb.tproxy_sock is None
+    ip_output.send(walk, ns, skb, oif=answer.oif, any_source=answer.header_included or not (strict or answer.kind == "udp-reply"))
 
 
 # -- from replays to a leg ------------------------------------------------------------------------------------------------

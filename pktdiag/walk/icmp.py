@@ -117,7 +117,7 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
     """
     packet = skb.packet
     decision = skb.route if isinstance(skb.route, RouteResult) else None
-    if packet.tcp_flags & TCP_RST or (decision is not None and decision.kind != "local"):
+    if packet.tcp_flags & TCP_RST or (decision is not None and (decision.kind != "local" or (decision.foreign and sock is None))):
         return False
     answer = _reset_packet(packet)
     mark = _reply_mark(ns, skb) or (sock.mark if sock is not None else 0)

@@ -50,23 +50,24 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         asked = asked._replace(src=bytes(len(asked.dst)), proto=255, sport=0, dport=0, tos=0)
     decision = route.output(walk, ns, asked, oif=oif, mark=skb.mark, uid=uid, any_source=any_source)
     skb.route = decision
+    own = any_source or skb.extra.get("answer_kind") not in (None, "udp-reply")  # the kernel's, no socket's
     if decision.kind == "error":
-        counters = _no_route_counters(skb, decision, any_source)
+        counters = _no_route_counters(skb, decision, own)
         if skb.extra.get("answer_kind") == "syn-ack":
             # tcp_conn_request() gives the SYN up without a word; inet_csk_route_req() has counted.
             counters = ("IpOutNoRoutes" if skb.packet.family == AF_INET else "Ip6OutNoRoutes", "TcpExtListenDrops")
         walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
                   counters=counters, cause="no-route" if decision.match is not None else "bad-source")
         return
-    if skb.packet.family == AF_INET and skb.packet.proto == IPPROTO_TCP and addr.is_any(asked.src) and not any_source:
+    if skb.packet.family == AF_INET and skb.packet.proto == IPPROTO_TCP and addr.is_any(asked.src) and not own:
         # ip_route_connect(): once the source is chosen the question is asked again with it.
         decision = route.output(walk, ns, asked._replace(src=decision.src), oif=oif, mark=skb.mark, uid=uid)
         skb.route = decision
         if decision.kind == "error":
             walk.drop(ns, "routing", None, skb, decision.reason or "NOT_SPECIFIED", f"The sender gets {decision.error}: {decision.text}.",
-                      counters=_no_route_counters(skb, decision, any_source), cause="no-route")
+                      counters=_no_route_counters(skb, decision, own), cause="no-route")
             return
-    if decision.kind in ("broadcast", "multicast") and skb.packet.proto == IPPROTO_TCP and not any_source:
+    if decision.kind in ("broadcast", "multicast") and skb.packet.proto == IPPROTO_TCP and not own:
         # tcp_v4_connect(): a connection has one other end.
         walk.drop(ns, "routing", None, skb, "IP_OUTNOROUTES", f"The sender gets ENETUNREACH: TCP cannot connect to "
                   f"{format_address(skb.packet.dst)}, a {decision.kind} address here.", cause="tcp-broadcast")

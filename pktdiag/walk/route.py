@@ -49,6 +49,8 @@ class RouteResult(NamedTuple):
     local_copy: bool = False
     """Broadcast and joined multicast on output: this host hears it too."""
     mtu_locked: bool = False
+    foreign: bool = False
+    """"local" only for leaving through the loopback device (RTCF_LOCAL without RTN_LOCAL): nobody's address."""
 
     def next_hop(self, packet: Packet) -> bytes:
         return self.gateway if self.gateway is not None else packet.dst
@@ -149,7 +151,8 @@ def _make_output(walk: Walk, ns: NamespaceView, packet: Packet, out: Link, type_
         return RouteResult("multicast", None, out.ifindex, None, src, None, match, local_copy=False)
     # RTCF_LOCAL: what leaves through the loopback device comes back in and is delivered, whatever its address
     kind = "local" if out.loopback else "unicast"
-    return RouteResult(kind, None, out.ifindex, gateway, src, _route_mtu(match) if match else None, match)
+    return RouteResult(kind, None, out.ifindex, gateway, src, _route_mtu(match) if match else None, match,
+                       foreign=out.loopback)
 
 
 def _failed_text(match: FibMatch, dst: bytes) -> str:

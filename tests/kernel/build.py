@@ -49,7 +49,7 @@ class Built:
         self.namespaces: dict[str, Netns] = {}
         self.listeners: list[Listener] = []
         self.begun: dict[tuple[str, int, str, int], int] = {}
-        """The first sequence number of each TCP connection a socket began, by (source, port, destination, port)."""
+        """The first sequence number of either side of each TCP connection, by (source, port, destination, port)."""
         self.failed: list[str] = []
         self.refused: list[str] = []
         try:

@@ -156,13 +156,18 @@ class Judgement:
             return
         if who is None or who.process != "kernel":
             proto = self.sender.tag.proto
-            if proto == 6 and not reasons and who and truth.counters.get(self.names.get(who.netns, ""), {}).get("TcpInSegs"):
+            moved = truth.counters.get(self.names.get(who.netns, ""), {}) if who else {}
+            if proto == 6 and moved.get("TcpInSegs") and moved.get("TcpOutSegs") and not moved.get("TcpOutRsts"):
                 return  # a listener took it, and its SYN-ACK was lost before any tap could show whose it was
             if proto in (6, 17) and not self._own_socket(who.socket if who else None):
                 self._add("verdict", f"predicted delivered to {who}, but no listener got it; drops {truth.drops}")
                 return
         if who is not None and who.process == "kernel" and any(s.what in ("0/0", "129/0", "14/0") for s in truth.answer):
             return
+        if who is not None and who.process == "kernel" and self.sender.tag.icmp_type in (8, 128):
+            moved = truth.counters.get(self.names.get(who.netns, ""), {})
+            if (moved.get("IcmpInEchos") and not moved.get("IcmpInErrors")) or moved.get("Icmp6OutEchoReplies"):
+                return  # it was taken there, whatever became of the other copies and of the answer
         bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
                (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
         if bad and len(bad) >= self._copies():

@@ -21,7 +21,7 @@ QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
 PENDING = 0.25
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
-NOT_OURS = ("packet_rcv", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
+NOT_OURS = ("packet_rcv", "neigh_get", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
 """Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
 
 
@@ -121,7 +121,7 @@ class Observer:
         events += self.tracer.drain()
         captured = merge(captured)
         for sight in captured:
-            if sight.kind == "request" and sight.what == "02":
+            if (sight.kind, sight.what) in (("request", "02"), ("answer", "12")):
                 self.built.begun[(sight.src, sight.sport, sight.dst, sight.dport)] = sight.seq
         everything = list(captured)
         spec = sender.spec
@@ -242,7 +242,7 @@ class Observer:
                 moved = moved or kind in ("request", "answer")
             elif event.name == "kfree_skb" and event.protocol in (0, ethertype) and not event.location.startswith(not_ours):
                 device, kind = where.get(event.skb, ("", ""))
-                if not kind:
+                if not kind or (kind in ("arp", "nd") and event.location in GIVEN_UP):  # questions wait for nobody: a reused address
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED" and event.location not in GIVEN_UP:
                         continue
                     kind = "?" if moved or drops else "request"

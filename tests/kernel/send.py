@@ -47,11 +47,14 @@ def _pseudo(src: bytes, dst: bytes, proto: int, length: int) -> bytes:
 
 def make_tag(spec: PacketSpec, number: int, begun: dict[tuple[str, int, str, int], int] | None = None) -> Tag:
     """``number`` is unique within the lab. ``begun``: the first sequence numbers of connections, by (source, port,
-    destination, port): what answers one acknowledges that number, so that connection tracking takes it for an answer."""
+    destination, port): what follows in one goes on from there, so that connection tracking finds it in its window."""
     token = b"JGd" + struct.pack(">IB", number, 0xA7)
     seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
-    first = (begun or {}).get((spec["dst"], spec.get("dport", 0), spec["src"], spec.get("sport", 0)))
-    ack = 0x51000000 + number * 65536 if first is None else first + 1 & 0xFFFFFFFF
+    here, there = (spec["src"], spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
+    mine, yours = (begun or {}).get((*here, *there)), (begun or {}).get((*there, *here))
+    ack = 0x51000000 + number * 65536 if yours is None else yours + 1 & 0xFFFFFFFF
+    if seq is not None and mine is not None and spec.get("flags", 2) & 0x12 != 2:
+        seq = mine + 1 & 0xFFFFFFFF
     return Tag(token, proto_number(spec), seq, ack, spec.get("flags", 2),
                icmp_kind(spec)[0])
 
