@@ -67,12 +67,22 @@ def conntrack_in(ctx: HookContext) -> HookResult:
             continue
         if verdict == "invalid":
             return _invalid(ctx)
+        account(conn, reply, packet.length)
         if reply:
             conn.status |= IPS_SEEN_REPLY
         skb.ct, skb.ct_state = conn, state
         _tell(ctx)
         return ACCEPT
     return _invalid(ctx)
+
+
+def account(conn: Conn, reply: bool, length: int) -> None:
+    """nf_ct_acct_add(): packets and bytes that this walk adds to a connection's counters, [original ×2, reply ×2]. An ICMP error about
+    a connection is not counted (nf_conntrack_in() leaves early)."""
+    walked = conn.extra.setdefault("walked", [0, 0, 0, 0])
+    if isinstance(walked, list):
+        walked[2 * reply] += 1
+        walked[2 * reply + 1] += length
 
 
 def confirm(ctx: HookContext) -> HookResult:

@@ -94,6 +94,21 @@ class Conn:
         """What only ``conntrack`` cares about: TCP tracker memory, the device a masquerade was made for, …"""
 
 
+IPS_CONFIRMED, IPS_TEMPLATE = 0x8, 0x800
+
+
+def attached(skb: Skb) -> tuple[Conn | None, int | None]:
+    """nf_ct_get(): the connection and its state. Between a CT target (or ``ct zone set``) and conntrack that is the template, which
+    is "new", bears no mark and has no addresses (nf_conntrack_core.c: nf_ct_tmpl_alloc; xt_CT.c: xt_ct_tg)."""
+    template = skb.extra.get("ct_template")
+    if skb.ct is None and isinstance(template, CtTemplate):
+        nothing = ConntrackTuple(b"", b"", 0, 0, 0)
+        stand_in = Conn(nothing, nothing, "")
+        stand_in.zone, stand_in.status, stand_in.confirmed = template.zone, IPS_CONFIRMED | IPS_TEMPLATE, True
+        return stand_in, CtState.NEW
+    return skb.ct, skb.ct_state
+
+
 class Skb:
     """One copy of the packet on its way (struct sk_buff, the fields that decide something)."""
 

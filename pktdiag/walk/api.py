@@ -108,6 +108,7 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind
     skb.extra["answer_of_rule"] = answer.header_included  # made by a REJECT, not by a protocol
+    skb.extra["kernel socket"] = answer.kind not in ("udp-reply", "syn-ack") and not (answer.kind == "rst" and answer.header_included)
     if answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included):
         # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
         track.attach(skb, answer.skb)

@@ -21,6 +21,11 @@ from pktdiag.model.packet import Packet, endpoint
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TCP_SYN_SENT = 2
 V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -54,6 +59,19 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
     # Sockets bound to the address are looked up before the wildcard ones, whatever their score.
     best = max(score for score, _ in scored)
     return [sock for score, sock in scored if score == best]
+
+
+def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket]) -> Socket | None:
+    """The first socket found, or for an answer the sender's own: a connecting TCP socket stands among the established ones from
+    its SYN on (tcp_v4_connect), which is after the host was read; a UDP sender need not exist at all yet."""
+    if client is not None and client.netns == ns.id and packet.proto == client.packet.proto:
+        sent = client.packet
+        if (packet.dst, packet.dport, packet.src, packet.sport) == (sent.src, sent.sport, sent.dst, sent.dport) and (
+                packet.proto == IPPROTO_TCP or not found):
+            exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7)]
+            return exact[0] if exact else Socket(packet.family, packet.proto, TCP_SYN_SENT, sent.src, sent.sport, sent.dst, sent.dport,
+                                                 0, 0, 0, False, 0, 0, 0)
+    return found[0] if found else None
 
 
 def _connected(sock: Socket, packet: Packet, dev: Link) -> bool:

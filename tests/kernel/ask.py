@@ -8,7 +8,7 @@ from pktdiag.model.packet import Packet, parse_address
 from pktdiag.model.question import Question
 
 from .build import Built
-from .send import Sender, icmp_kind, ip_length
+from .send import PORTED, Sender, icmp_kind, ip_length, transport
 
 
 def question(built: Built, sender: Sender) -> Question:
@@ -16,7 +16,7 @@ def question(built: Built, sender: Sender) -> Question:
     spec, tag = sender.spec, sender.tag
     dst = parse_address(spec["dst"])
     src = parse_address(spec["src"]) if spec.get("src") else bytes(len(dst))
-    ports = tag.proto in (6, 17)
+    ports = tag.proto in (6, 17) or (bool(spec.get("known")) and tag.proto in PORTED)
     icmp = icmp_kind(spec)
     echo = tag.proto in (1, 58)
     packet = Packet(
@@ -24,6 +24,8 @@ def question(built: Built, sender: Sender) -> Question:
         ttl=spec.get("ttl", 64), tos=spec.get("tos", 0), length=ip_length(spec), df=spec.get("df", True),
         tcp_flags=tag.flags if tag.proto == 6 else 2, icmp_type=icmp[0] if echo else 0, icmp_code=icmp[1] if echo else 0,
         icmp_id=(spec.get("sport", 0) or 77) if echo else 0)
+    if spec.get("known"):
+        packet = _told(packet, sender)
     if spec["how"] == "frame":
         with built.namespaces[spec["ns"]].inside():
             ingress, far = peer(built, spec["ns"], spec["dev"])
@@ -33,6 +35,19 @@ def question(built: Built, sender: Sender) -> Question:
     oif = built.ifindex(spec["ns"], spec["dev"]) if spec.get("dev") else 0
     return Question(netns=built.namespaces[spec["ns"]].id, packet=packet, mark=spec.get("mark", 0), oif=oif,
                     header_included=spec["how"] == "raw", broadcast=bool(spec.get("broadcast")))
+
+
+def _told(packet: Packet, sender: Sender) -> Packet:
+    """With every byte that we make ourselves; what the kernel's own TCP puts into its options stays unknown."""
+    spec, tag = sender.spec, sender.tag
+    own = spec["how"] != "socket"
+    if tag.proto == 6 and not own:
+        return packet._replace(unknown=packet.unknown | {"tcp_options"})
+    options = bytes.fromhex(spec.get("options", ""))
+    body = transport(spec, tag, packet.src, packet.dst)
+    header = {6: 20 + len(options), 17: 8, 1: 8, 58: 8}.get(tag.proto, 4 if tag.proto in PORTED else 0)
+    gone = {"payload", "flow_label"} if own else {"payload"}
+    return packet._replace(payload=body[header:], tcp_options=options, unknown=packet.unknown - gone)
 
 
 def peer(built: Built, ns: str, device: str) -> tuple[int, str]:

@@ -101,8 +101,7 @@ class Built:
         self._run([tool, "-force", "-batch", "-"], "\n".join(lines) + "\n")
 
     def _rules(self, ns: str) -> None:
-        if lines := [item["line"] for item in of(self.host, "ipset", ns)]:
-            self._run(["ipset", "restore"], "\n".join(lines) + "\n")
+        self._load(of(self.host, "ipset", ns), ["ipset", "-exist", "restore"], lambda items: "".join(item["line"] + "\n" for item in items))
         rules = of(self.host, "xt", ns)
         for tool in dict.fromkeys(item["tool"] for item in rules):
             self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)

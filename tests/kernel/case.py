@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .ask import question
 from .build import Built
 from .compare import Judgement, Mismatch
+from .coverage import Tags
 from .host import Host
 from .observe import NotSentError, Observer, Truth
 from .send import Sender
@@ -48,7 +49,10 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     results: list[Result] = []
     errors: Counter[str] = Counter()
     with Built(host, home, lenient=True) as built:
+        if built.refused:
+            host["refused"] = built.refused
         observer = Observer(built, tracer, pid)
+        tags = Tags(host, observer.counters) if host.get("every") else None
         try:
             for number, spec in enumerate(host["packets"]):
                 if spec["ns"] not in built.namespaces:
@@ -71,7 +75,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         try:
                             predicted = trace(LiveHost(), ask)
                         except Exception:
-                            crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-4:])
+                            crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-12:])
                     seconds = time.perf_counter() - started
                     try:
                         truth = observer.run(sender, patient or _waits(predicted))
@@ -86,10 +90,12 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                     if crash:
                         results.append(Result(host["seed"], number, "crash", (Mismatch("crash", crash),), (), seconds, _end(truth)))
                         continue
-                    judgement = Judgement(built, sender, predicted, truth, tired)
+                    judgement = Judgement(built, sender, predicted, truth, tired, tags.texts if tags else {})
                     conditions = tuple(c for o in predicted.request.outcomes for c in o.conditions)
                     results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
                                           conditions, seconds, _end(truth)))
+                    if tags is not None:
+                        tags.count(host.setdefault("coverage", {}), truth.rules, judgement.perhaps)
                     if verbose:
                         _show(predicted, truth)
                 finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
@@ -70,12 +70,15 @@ def rule_key(rule: RuleRef, names: dict[str, str]) -> RuleKey:
 class Judgement:
     """One case: what was predicted, what happened, and in what they differ."""
 
-    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth, tired: Container[str] = ()) -> None:
-        self.tired = tired
+    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth, tired: Container[str] = (),
+                 texts: Mapping[RuleKey, str] | None = None) -> None:
+        self.tired, self.texts = tired, texts or {}
         """Namespaces that have sent so many errors, or a redirect, that the next error may be held back."""
         self.names = {ns.id: name for name, ns in built.namespaces.items()}
         self.built, self.sender, self.trace, self.truth = built, sender, trace, truth
         self.mismatches: list[Mismatch] = []
+        self.perhaps = {rule_key(rule, self.names) for leg in (trace.request, trace.reply) if leg for rule in leg.maybe_hit}
+        """Rules of which the walk says that they may count or not."""
         self.honest_outcome: int | None = None
         """For ``depends``: which outcome came true."""
         leg = trace.request
@@ -298,16 +301,15 @@ class Judgement:
                 predicted[key] = predicted.get(key, 0) + 1
                 texts[key] = rule.text
         more = any(s.kind != "arp" for s in self.truth.others + self.truth.arp) or self._third_leg()
-        perhaps = {rule_key(rule, self.names) for leg in legs for rule in leg.maybe_hit}
         wrong = []
         for key in sorted({*predicted, *self.truth.rules}):
             want, got = predicted.get(key, 0), self.truth.rules.get(key, 0)
             # ARP frames meet the rules of bridges and devices too.
-            noisy = more or key in perhaps or (bool(self.truth.arp) and key[2] in ("bridge", "netdev", "arp"))
+            noisy = more or key in self.perhaps or (bool(self.truth.arp) and key[2] in ("bridge", "netdev", "arp"))
             if got < want or (got > want and not noisy):
                 if got == 0 and key not in self.truth.rules and key[5] == 0:
                     continue  # a policy without a counter
-                wrong.append(f"{key} {texts.get(key, '')!r} predicted +{want}, moved +{got}")
+                wrong.append(f"{key} {texts.get(key) or self.texts.get(key, '')!r} predicted +{want}, moved +{got}")
         if wrong:
             self._add("rules", "; ".join(wrong))
 

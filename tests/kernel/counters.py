@@ -78,6 +78,17 @@ class Counters:
                 result[(self.ns.name, "xt", family, table, chain, index)] = packets
         return result
 
+    def every_rule(self) -> list[RuleKey]:
+        """The keys of all rules, those without a counter too, in order."""
+        found = list(self._rule_keys())
+        for family, table in self._tables:
+            found += [(self.ns.name, "xt", family, table, chain, index) for chain, index, _ in self._legacy(family, table)]
+        return found
+
+    def _rule_keys(self) -> Iterator[RuleKey]:
+        for family, attrs in self._dump(NFT_GETRULE) if self._has_nft else ():
+            yield self.ns.name, "nft", family, _text(attrs[1]), _text(attrs[2]), struct.unpack(">Q", attrs[3])[0]
+
     def _dump(self, kind: int) -> Iterator[tuple[str, dict[int, bytes]]]:
         self._nft.send(struct.pack("=IHHIIBBH", 20, kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0, 0, 0, 0))
         while True:

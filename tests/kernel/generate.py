@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
+from . import every
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -14,23 +16,28 @@ from .traffic import packets
 PACKETS_PER_HOST = 10
 
 
-def generate(seed: int, index: int, without: frozenset[str] = frozenset()) -> Host:
+def generate(seed: int, index: int, without: frozenset[str] = frozenset(), everything: bool = False) -> Host:
     """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
-    rest of the host as it is."""
+    rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``)."""
     plan = Plan(Random(f"pktdiag {seed}:{index}"))
     wire(plan)
     routes(plan)
     sysctls(plan)
     neighbours(plan)
     listeners(plan)
-    for name in plan.names:
-        draw = plan.rng.random()
-        if draw < 0.45:
-            nft_rules(plan, name)
-        if 0.35 < draw < 0.75:
-            xt_rules(plan, name)
-    sent = packets(plan, PACKETS_PER_HOST)
+    about: dict[str, Any] = {}
+    if every.wanted(index) and everything:
+        about = every.rules_of_everything(plan, index)
+        sent = every.packets_for_everything(plan, PACKETS_PER_HOST, about["unknowable"])
+    else:
+        for name in plan.names:
+            draw = plan.rng.random()
+            if draw < 0.45:
+                nft_rules(plan, name)
+            if 0.35 < draw < 0.75:
+                xt_rules(plan, name)
+        sent = packets(plan, PACKETS_PER_HOST)
     items = [item for item in plan.items if item["do"] not in without]
     if "ipv6" in without:
         sent = [packet for packet in sent if ":" not in packet["dst"]]
-    return {"seed": f"{seed}:{index}", "items": items, "packets": sent}
+    return {"seed": f"{seed}:{index}", **about, "items": items, "packets": sent}

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-from . import judge
+from . import every, judge
 from .generate import generate
 from .host import shell_script
 
@@ -18,6 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=2000, help="packets to judge")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="index of the first host")
+    parser.add_argument("--every", action="store_true", help="only the hosts that hold every expression and extension (one in four)")
+    parser.add_argument("--coverage", action="store_true", help="say what kinds of rules matched, did not match, and were in doubt")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", metavar="SEED:INDEX[:PACKET]", help="one host, in full detail")
     parser.add_argument("--replay", metavar="FILE", help="a regression file, in full detail")
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     without = frozenset(args.without.split(",")) - {""}
     if args.only or args.replay:
-        return _one(args.only, args.replay, args.shrink, args.out, without)
+        return _one(args.only, args.replay, args.shrink, args.out, without, args.every)
     if args.vm:
         from . import vm
         return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
@@ -42,9 +44,15 @@ def main(argv: list[str] | None = None) -> int:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
           + (f" --first {args.first}" if args.first else ""))
-    summary = judge.run(args.cases, args.seed, args.jobs, first=args.first, progress=not args.quiet and sys.stdout.isatty(),
+    summary = judge.run(args.cases, args.seed, args.jobs, first=args.first + (every.EVERY - 1 if args.every else 0),
+                        step=every.EVERY if args.every else 1, everything=args.every, progress=not args.quiet and sys.stdout.isatty(),
                         stop_at=args.stop_at, without=without)
     summary.print()
+    if args.coverage:
+        for tag, (hits, misses, unsure) in sorted(summary.coverage.items()):
+            print(f"{tag:32} matched {hits:5}  did not {misses:5}  in doubt {unsure:5}")
+        for line, count in summary.refused.most_common():
+            print(f"refused {count}: {line}")
     for message in summary.wrong[:40]:
         kind, text = message["mismatches"][0]
         print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-200:] if kind == 'crash' else text[:900]}")
@@ -55,11 +63,11 @@ def main(argv: list[str] | None = None) -> int:
             if signature in seen or len(seen) > 30:
                 continue
             seen.add(signature)
-            _one(f"{message['host']}:{message['packet']}", None, True, args.out, without)
+            _one(f"{message['host']}:{message['packet']}", None, True, args.out, without, args.every)
     return 1 if summary.wrong else 0
 
 
-def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str]) -> int:
+def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool) -> int:
     packet: int | None = None
     if replay:
         with open(replay) as file:
@@ -68,7 +76,7 @@ def _one(only: str | None, replay: str | None, shrinking: bool, out: str, withou
         packet = len(host["packets"]) - 1
     else:
         seed, index, *rest = (int(part) for part in str(only).split(":"))
-        host = generate(seed, index, without)
+        host = generate(seed, index, without, everything)
         packet = rest[0] if rest else None
         name = f"{seed}-{index}"
 

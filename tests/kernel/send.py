@@ -11,6 +11,7 @@ from .build import Built
 from .frames import Tag
 
 PROTOS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
+PORTED = (33, 132, 136)
 PacketSpec = dict[str, Any]
 # A classic BPF program that refuses everything: attached to a connecting TCP socket it lets us see the answer on the taps
 # while no third packet follows it.
@@ -65,7 +66,7 @@ def ip_length(spec: PacketSpec) -> int:
     proto = proto_number(spec)
     if spec["how"] == "socket" and proto == 6:
         return header + 40
-    return max(int(spec.get("size", 0)), header + {6: 20, 17: 16}.get(proto, 16))
+    return max(int(spec.get("size", 0)), header + {6: 20 + len(spec.get("options", "")) // 2}.get(proto, 16))
 
 
 def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
@@ -74,8 +75,9 @@ def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
     length = ip_length(spec) - (40 if len(dst) == 16 else 20)
     if proto == 6:
         ack = tag.ack if tag.flags & 0x10 else 0
-        body = struct.pack(">HHIIBBHHH", spec["sport"], spec["dport"], tag.seq or 0, ack, 0x50, tag.flags, 1024, 0, 0)
-        body += bytes(length - 20)
+        options = bytes.fromhex(spec.get("options", ""))
+        body = struct.pack(">HHIIBBHHH", spec["sport"], spec["dport"], tag.seq or 0, ack, 0x50 + len(options) * 4, tag.flags, 1024, 0, 0)
+        body += options + bytes(length - 20 - len(options))
         value = checksum(_pseudo(src, dst, proto, length) + body)
         return body[:16] + struct.pack(">H", value) + body[18:]
     if proto == 17:
@@ -87,7 +89,8 @@ def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
         body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + bytes(length - 16)
         value = checksum((_pseudo(src, dst, 58, length) if proto == 58 else b"") + body)
         return body[:2] + struct.pack(">H", value) + body[4:]
-    return tag.token * (length // 8) + bytes(length % 8)
+    ports = struct.pack(">HH", spec["sport"], spec["dport"]) if proto in PORTED else b""
+    return ports + tag.token * ((length - len(ports)) // 8) + bytes((length - len(ports)) % 8)
 
 
 def ip_packet(spec: PacketSpec, tag: Tag) -> bytes:

@@ -113,7 +113,7 @@ class _Walk:
             self.matched(rule, hit or counted)
             return outcome
         if pending:
-            self.undecided(rule, pending)
+            self.undecided(rule, pending, hit)
         elif index >= 0:
             self.matched(rule, hit or counted)
         return None
@@ -150,8 +150,10 @@ class _Walk:
         ref = rule.ref(self.run.ns)
         self.run.services.note(self.run.ctx, f"{title(ref)} does not match", ref, clauses)
 
-    def undecided(self, rule: Rule, pending: list[Doubt]) -> None:
+    def undecided(self, rule: Rule, pending: list[Doubt], hit: bool) -> None:
         ref = rule.ref(self.run.ns)
+        if not hit:
+            self.run.services.uncertain(ref)
         doubts = " and ".join(each.unknown.condition for each in pending)
         self.run.services.note(self.run.ctx, f"{title(ref)} matches only if {doubts}; either way it changes nothing", ref)
 

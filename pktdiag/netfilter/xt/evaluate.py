@@ -188,9 +188,11 @@ class _Run:
         ctx = self.ctx
         words = " and ".join(question.condition for question in unknown)
         if self._harmless(rule, set()):
+            ref = rule_ref(ctx.ns, self.table, place, rule)
+            ctx.services.uncertain(ref)
             ctx.services.note(ctx, f"rule {place.number} of {place.chain} (table {self.table.name}) may match, which would change "
                                    f"nothing on the way: it depends on whether {words}",
-                              rule_ref(ctx.ns, self.table, place, rule), self._clauses(rule))
+                              ref, self._clauses(rule))
             return False
         condition = f"{words} (rule {place.number} of {place.chain}, table {self.table.name})"
         key = None if fresh else (ctx.ns.id, self.table.family, self.table.name, place.offset, words)

@@ -6,7 +6,7 @@ import sys
 
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import Conn, CtState, CtTemplate
+from pktdiag.netfilter.context import Conn, CtState, CtTemplate, attached
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
@@ -39,14 +39,13 @@ class CtGet(NamedTuple):
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
         """nft_ct_get_eval."""
-        skb = run.skb
-        conn = skb.ct
+        conn, ctinfo = attached(run.skb)
         if self.key == STATE:
-            regs.store(self.dreg, state_bit(skb.ct_state, conn is not None).to_bytes(4, sys.byteorder))
+            regs.store(self.dreg, state_bit(ctinfo, conn is not None).to_bytes(4, sys.byteorder))
             return None
-        if conn is None or skb.ct_state in (CtState.INVALID, CtState.UNTRACKED):
+        if conn is None or ctinfo in (CtState.INVALID, CtState.UNTRACKED):
             return BREAK
-        value = _value(self.key, self.direction, conn, skb.ct_state or 0)
+        value = _value(self.key, self.direction, conn, ctinfo or 0)
         if isinstance(value, bytes):
             regs.store(self.dreg, value)
             return None
@@ -114,10 +113,19 @@ def _tuple_value(key: int, side: ConntrackTuple, v4: bool) -> bytes | None:
 
 
 def _accounting(key: int, direction: int, conn: Conn) -> bytes | tuple[int, Var]:
-    """Counters include the packet at hand, which nf_conntrack_in counted already; unknown lengths make bytes unsure."""
-    entry = conn.entry
-    if entry is not None and entry.packets_orig is None:
-        return _word(0, 8)
+    """Counters include the packet at hand, which nf_conntrack_in() counted already. Without the accounting extension all is zero."""
+    entry, walked = conn.entry, conn.extra.get("walked")
+    if entry is not None:
+        if entry.packets_orig is None:
+            return _word(0, 8)
+        if isinstance(walked, list):
+            counts = [(held or 0) + more for held, more in
+                      zip((entry.packets_orig, entry.bytes_orig, entry.packets_reply, entry.bytes_reply), walked)]
+            sides = [(0,), (1,)][direction:direction + 1] or [(0, 1)]
+            packets, octets = (sum(counts[2 * side + at] for side in sides[0]) for at in (0, 1))
+            if key != AVGPKT:
+                return _word(packets if key == PKTS else octets, 8)
+            return _word(octets // packets if packets else 0, 8)
     return 8, Var("the packets and bytes counted on the connection so far", ("ct acct", key, direction))
 
 

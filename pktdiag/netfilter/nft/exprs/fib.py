@@ -12,6 +12,7 @@ from pktdiag.model.kernel import (
     IPPROTO_ICMPV6,
     NF_INET_FORWARD,
     NF_INET_INGRESS,
+    NF_INET_LOCAL_IN,
     NF_INET_PRE_ROUTING,
     PACKET_LOOPBACK,
     RTN_ANYCAST,
@@ -89,8 +90,8 @@ class Fib(NamedTuple):
         """nft_fib4_eval, nft_fib6_eval."""
         packet, ctx = run.skb.packet, run.ctx
         link = self._link(run)
-        if ctx.hook in (NF_INET_PRE_ROUTING, NF_INET_INGRESS) and ctx.indev is not None:
-            # nft_fib_is_loopback: looped-back multicast, or the loopback device
+        if ctx.hook in (NF_INET_PRE_ROUTING, NF_INET_INGRESS, NF_INET_LOCAL_IN) and ctx.indev is not None:
+            # nft_fib_can_skip (in LOCAL_IN since 6.15): looped-back multicast, or the loopback device
             if run.skb.pkt_type == PACKET_LOOPBACK or ctx.indev.loopback:
                 return self._store(ctx.indev)
             if (packet.proto == IPPROTO_ICMPV6 and not any(packet.src) and len(packet.dst) == 16

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from pktdiag.model.kernel import IPPROTO_TCP, NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.host import Link
+from pktdiag.model.kernel import NFPROTO_IPV4, NFPROTO_IPV6, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import BREAK
 from pktdiag.netfilter.nft.wire import register, u32
 
+TCP_MSS_DEFAULT = 536
+LOOPBACK_MTU = 65535
+"""dst_mtu() of a local route: the loopback device's, cut to IP_MAX_MTU (ipv4_mtu, ip6_mtu)."""
 CLASSID, NEXTHOP4, NEXTHOP6, TCPMSS, XFRM = range(5)
 
 
@@ -36,18 +41,29 @@ class Rt(NamedTuple):
             # rt_nexthop / rt6_nexthop: the gateway, or the destination itself when it is on-link
             regs.store(self.dreg, gateway or packet.dst)
         elif self.key == TCPMSS:
-            if packet.proto != IPPROTO_TCP:
-                return BREAK
-            mtu = getattr(route, "mtu", None) or (run.ctx.outdev.mtu if run.ctx.outdev else 0)
-            if not mtu:
-                regs.store_unknown(self.dreg, 2, Var("the MTU of the route", "rt mtu"))
-            else:
-                overhead = 40 if len(packet.dst) == 4 else 60
-                regs.store(self.dreg, (mtu - overhead if mtu > overhead else 0).to_bytes(2, sys.byteorder))
+            self._tcpmss(regs, run, getattr(route, "mtu", None))
         return None
+
+    def _tcpmss(self, regs: Registers, run: Run, mtu: int | None) -> None:
+        """get_tcpmss(), which minds neither the protocol nor whether the packet is a SYN: the smaller MTU of the way there and of the
+        way back; what does not fit into 16 bits or leaves nothing is TCP_MSS_DEFAULT."""
+        packet, way = run.skb.packet, run.ctx.outdev
+        back = run.services.fib_lookup(run.ctx, packet.src, None)
+        if (way is None and not mtu) or isinstance(back, Unknown):
+            regs.store_unknown(self.dreg, 2, Var("the MTU of the route", "rt mtu"))
+            return
+        least = mtu or _mtu(way)
+        if back.oif is not None and back.type in (RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST):
+            least = min(least, LOOPBACK_MTU if back.type == RTN_LOCAL else _mtu(run.ns.link(back.oif)))
+        overhead = 40 if len(packet.dst) == 4 else 60
+        regs.store(self.dreg, (least - overhead if least > overhead else TCP_MSS_DEFAULT).to_bytes(2, sys.byteorder))
 
     def acts(self) -> bool:
         return False
+
+
+def _mtu(link: Link | None) -> int:
+    return min(link.mtu, LOOPBACK_MTU) if link is not None else LOOPBACK_MTU
 
 
 def decode(attrs: dict[int, bytes]) -> Rt:

@@ -39,16 +39,16 @@ def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
         return False
     entry = skb.ct.entry
     if entry is None:
-        if skb.ct_state != CtState.NEW:
+        if skb.ct_state != CtState.NEW and not isinstance(skb.ct.extra.get("walked"), list):
             return Unknown(f"the connection has carried {render(info, ctx.pf)}")
         counts = [0, 0, 0, 0]
     else:
         if entry.packets_orig is None or entry.bytes_orig is None:
             return False
         counts = [entry.packets_orig, entry.bytes_orig, entry.packets_reply or 0, entry.bytes_reply or 0]
-    at = 2 if CtState.ESTABLISHED_REPLY <= skb.ct_state <= CtState.RELATED_REPLY else 0
-    counts[at] += 1
-    counts[at + 1] += skb.packet.length
+    walked = skb.ct.extra.get("walked")
+    if isinstance(walked, list):
+        counts = [count + more for count, more in zip(counts, walked)]
     packets, octets = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[0] + counts[2], counts[1] + counts[3]))[info.direction]
     value = (packets, octets, octets // packets if packets else 0)[info.what]
     return info.low <= value <= info.high if info.high >= info.low else value < info.high or value > info.low

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.context import HookContext, Tri, attached
 from pktdiag.netfilter.xt.matches.mark import Mark, decode, render
 
 __all__ = ["decode", "evaluate", "render"]
@@ -10,5 +10,5 @@ __all__ = ["decode", "evaluate", "render"]
 
 def evaluate(info: Mark, ctx: HookContext) -> Tri:
     """Without a connection it does not match, inverted or not."""
-    ct = ctx.skb.ct
+    ct, _ = attached(ctx.skb)
     return ct is not None and (ct.mark & info.mask == info.mark) != info.invert

@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import Conn, CtState, HookContext, Tri, Unknown
+from pktdiag.netfilter.context import Conn, CtState, HookContext, Tri, Unknown, attached
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, be16, inet, mask_suffix, masked, port_range
 from pktdiag.netfilter.xt.matches.state import state_bit
 
@@ -51,16 +51,16 @@ def decode(rev: int, data: bytes, family: int) -> Conntrack:
 
 
 def evaluate(info: Conntrack, ctx: HookContext) -> Tri:
-    ct, flags, invert = ctx.skb.ct, info.flags, info.invert
+    (ct, ctinfo), flags, invert = attached(ctx.skb), info.flags, info.invert
     if flags & STATE:
         bits = state_bit(ctx, UNTRACKED)
         if ct is not None:
             bits |= (SNAT if ct.status & IPS_SRC_NAT else 0) | (DNAT if ct.status & IPS_DST_NAT else 0)
         if bool(info.states & bits) == bool(invert & STATE):
             return False
-    if ct is None or ctx.skb.ct_state is None:
+    if ct is None or ctinfo is None:
         return bool(flags & STATE)
-    if flags & DIRECTION and (ctx.skb.ct_state <= CtState.NEW) == bool(invert & DIRECTION):
+    if flags & DIRECTION and (ctinfo <= CtState.NEW) == bool(invert & DIRECTION):
         return False
     held = (ct.orig.src, ct.orig.dst, ct.reply.src, ct.reply.dst)
     for (flag, _), address, (wanted, mask) in zip(ADDRESSES, held, info.addresses):

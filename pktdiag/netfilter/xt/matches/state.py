@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pktdiag.netfilter.context import CtState, HookContext, Tri
+from pktdiag.netfilter.context import CtState, HookContext, Tri, attached
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 INVALID, UNTRACKED = 1, 1 << 6
@@ -21,10 +21,10 @@ def decode(rev: int, data: bytes, family: int) -> int:
 
 def state_bit(ctx: HookContext, untracked: int) -> int:
     """XT_STATE_BIT: replies count as their direction's twin; no connection is INVALID, which includes "not looked at yet"."""
-    skb = ctx.skb
-    if skb.ct is not None and skb.ct_state is not None and skb.ct_state < CtState.INVALID:
-        return 1 << (skb.ct_state % 3 + 1)
-    return untracked if skb.ct_state == CtState.UNTRACKED else INVALID
+    ct, ctinfo = attached(ctx.skb)
+    if ct is not None and ctinfo is not None and ctinfo < CtState.INVALID:
+        return 1 << (ctinfo % 3 + 1)
+    return untracked if ctinfo == CtState.UNTRACKED else INVALID
 
 
 def evaluate(info: int, ctx: HookContext) -> Tri:

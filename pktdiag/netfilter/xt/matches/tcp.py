@@ -43,7 +43,7 @@ def evaluate(info: Tcp, ctx: HookContext) -> Tri:
         return False
     if info.option:
         unknown = unknown_field(packet, "tcp_options", f"the packet carries TCP option {info.option}")
-        if unknown:
+        if unknown is not None:
             return unknown
         return has_option(packet.tcp_options, info.option) != bool(info.invflags & INV_OPTION)
     return True

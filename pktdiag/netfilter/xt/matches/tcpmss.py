@@ -41,7 +41,7 @@ def mss_option(options: bytes) -> int | None:
 def evaluate(info: TcpMss, ctx: HookContext) -> Tri:
     """A packet without the option matches only when inverted."""
     unknown = unknown_field(ctx.skb.packet, "tcp_options", f"the packet's MSS lies in {info.low}:{info.high}")
-    if unknown:
+    if unknown is not None:
         return unknown
     mss = mss_option(ctx.skb.packet.tcp_options)
     return info.invert if mss is None else (info.low <= mss <= info.high) != info.invert

@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
-from pktdiag.netfilter.context import CtState, HookContext, HookResult
+from pktdiag.netfilter.context import CtState, CtTemplate, HookContext, HookResult, attached
 from pktdiag.netfilter.xt.base import UnknownRevisionError, text
 
 NOTRACK, NOTRACK_ALIAS, ZONE_DIR_ORIG, ZONE_DIR_REPL, ZONE_MARK = (1 << bit for bit in range(5))
@@ -35,18 +35,17 @@ def decode(rev: int, data: bytes, family: int) -> Ct:
 def evaluate(info: Ct, ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
     """Does nothing to a packet conntrack has already seen; else untracked, or a template for nf_conntrack_in.
 
-    The template is left in ``skb.extra["ct_template"]``: {"zone", "zone_mark", "zone_dir", "helper", "timeout"}.
+    The template is left in ``skb.extra["ct_template"]``.
     """
     skb = ctx.skb
-    if skb.ct is not None or skb.ct_state is not None:
+    if attached(skb) != (None, None):
         return None
     if info.flags & NOTRACK:
         skb.ct_state = CtState.UNTRACKED
     else:
-        skb.extra["ct_template"] = {
-            "zone": skb.mark & 0xFFFF if info.flags & ZONE_MARK else info.zone, "zone_mark": bool(info.flags & ZONE_MARK),
-            "zone_dir": 1 if info.flags & ZONE_DIR_ORIG else 2 if info.flags & ZONE_DIR_REPL else 3,
-            "helper": info.helper or None, "timeout": info.timeout or None}
+        skb.extra["ct_template"] = CtTemplate(
+            skb.mark & 0xFFFF if info.flags & ZONE_MARK else info.zone,
+            1 if info.flags & ZONE_DIR_ORIG else 2 if info.flags & ZONE_DIR_REPL else 3, info.helper or None, info.timeout or None)
     return None
 
 

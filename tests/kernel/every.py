@@ -1,0 +1,44 @@
+"""Hosts that hold every expression of nf_tables and every extension of xtables: one host in four (``wanted``).
+
+The pools say what there is (``every_nft_pool``, ``every_xt_pool``), ``every_nft`` and ``every_xt`` make rulesets of them,
+``every_traffic`` makes packets that such rules look at. The other hosts of a seed are what they were without them.
+
+Rules nobody can predict (random, rates, lists that other packets move) stand in front of verdicts only on hosts marked
+``unknowable``, one in ten of these; on the others they only count, so that "depends" stays measurable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .every_nft import nft_everything
+from .every_traffic import packets_for_everything
+from .every_xt import xt_everything
+from .topology import Plan
+
+EVERY, UNKNOWABLE = 4, 40
+
+
+def wanted(index: int) -> bool:
+    return index % EVERY == EVERY - 1
+
+
+def unknowable(index: int) -> bool:
+    return index % UNKNOWABLE == UNKNOWABLE - 1
+
+
+def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:
+    """Adds the rules; what the host says about itself."""
+    rng = plan.rng
+    for name in plan.names:
+        if plan.chance(0.5):
+            plan.sysctl(name, "net/netfilter/nf_conntrack_acct", 1)
+        draw = rng.random()
+        if draw < 0.6:
+            nft_everything(plan, name, unknowable(index))
+        if draw > 0.45:
+            xt_everything(plan, name, unknowable(index))
+    return {"every": True, "unknowable": unknowable(index)}
+
+
+__all__ = ["packets_for_everything", "rules_of_everything", "unknowable", "wanted"]
