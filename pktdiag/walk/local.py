@@ -67,6 +67,8 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     if own.has_ports:
         if own.dport != expected.sport or own.src != expected.dst or own.sport != expected.dport:
             return False
+    elif not own.is_icmp and not walk.memory.get("replying"):
+        return False  # nothing tells a packet to oneself from its answer but that it is the first
     elif (own.is_icmp and own.icmp_id != expected.icmp_id) \
             or (own.is_icmp and packet.inner is None and packet.icmp_type not in (0, 129, 14)):
         return False

@@ -88,7 +88,9 @@ class WalkServices:
         if not packet.has_ports or ctx.indev is None:
             return None
         found = sockets.lookup(ctx.ns, packet, ctx.indev)
-        return sockets.assumed(self.walk.memory.get("client"), ctx.ns, packet, found)
+        asked = self.walk.question
+        client = None if asked.header_included else self.walk.memory.get("client")
+        return sockets.assumed(client, ctx.ns, packet, found, asked.mark)
 
     def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | Unknown | None:
         """nf_tproxy_get_sock_v4(): an established socket of the flow first, else a transparent listener at ADDR:PORT."""

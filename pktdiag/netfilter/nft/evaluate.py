@@ -108,6 +108,8 @@ class _Walk:
                     pending = []
                 continue
             if outcome.code == verdicts.NFT_BREAK:
+                if counted and not hit:
+                    run.services.uncertain(rule.ref(run.ns))
                 self.unmatched(rule, index, hit)
                 return None
             self.matched(rule, hit or counted)

@@ -254,7 +254,8 @@ class Set:
     def run_element_expressions(self, element: Element, regs: Registers, run: Run) -> Outcome:
         """nft_set_elem_update_expr (include/net/netfilter/nf_tables.h): the element's counters, limits and quotas."""
         for expression in element.expressions():
-            outcome = expression.evaluate(regs, run)
+            charge = getattr(expression, "charge", None)
+            outcome = charge(run, ("nft quota", self.memory_key(run, element.key))) if charge else expression.evaluate(regs, run)
             if outcome is not None:
                 return outcome
         return None

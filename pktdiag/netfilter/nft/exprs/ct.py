@@ -74,7 +74,7 @@ def _value(key: int, direction: int, conn: Conn, ctinfo: int) -> bytes | tuple[i
     if key == SECMARK:
         return _word(0)
     if key == EXPIRATION:
-        if conn.entry is not None and conn.entry.timeout is not None:
+        if conn.entry is not None and conn.entry.timeout is not None and "walked" not in conn.extra:
             return _word(conn.entry.timeout * 1000)
         return 4, Var("the connection's remaining lifetime", "ct expiration")
     if key == HELPER:
@@ -121,8 +121,8 @@ def _accounting(key: int, direction: int, conn: Conn) -> bytes | tuple[int, Var]
         if isinstance(walked, list):
             counts = [(held or 0) + more for held, more in
                       zip((entry.packets_orig, entry.bytes_orig, entry.packets_reply, entry.bytes_reply), walked)]
-            sides = [(0,), (1,)][direction:direction + 1] or [(0, 1)]
-            packets, octets = (sum(counts[2 * side + at] for side in sides[0]) for at in (0, 1))
+            sides = (0, 1) if direction == BOTH else (direction,)
+            packets, octets = (sum(counts[2 * side + at] for side in sides) for at in (0, 1))
             if key != AVGPKT:
                 return _word(packets if key == PKTS else octets, 8)
             return _word(octets // packets if packets else 0, 8)

@@ -60,7 +60,10 @@ def evaluate_object(kind: int, name: str, regs: Registers, run: Run) -> Outcome:
         if conn is not None and not conn.confirmed:
             conn.helper = objects.helper_name(found)
         return None
-    return objects.expression(found).evaluate(regs, run)
+    expression = objects.expression(found)
+    if kind == objects.QUOTA and hasattr(expression, "charge"):
+        return expression.charge(run, ("nft quota", run.ns.id, run.family, run.table, name))  # type: ignore[no-any-return]
+    return expression.evaluate(regs, run)
 
 
 def decode(attrs: dict[int, bytes]) -> Objref | ObjrefMap:

@@ -16,9 +16,17 @@ class Quota(NamedTuple):
     consumed: int
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
-        """The packet is counted first; ``consumed`` is dumped capped at the quota (nft_quota_do_dump)."""
-        over = self.consumed + run.skb.packet.length >= self.bytes
-        return BREAK if over != self.inverted else None
+        rule = run.rule
+        where = (rule.table, rule.chain, rule.handle) if rule is not None else ()
+        return self.charge(run, ("nft quota", run.ns.id, run.family, *where))
+
+    def charge(self, run: Run, key: object) -> Outcome:
+        """The packet is counted first; ``consumed`` is dumped capped at the quota (nft_quota_do_dump). What this walk has used up
+        already is remembered under ``key``."""
+        before = run.services.conns.get(key, 0)
+        used = (before if isinstance(before, int) else 0) + run.skb.packet.length
+        run.services.conns[key] = used
+        return BREAK if (self.consumed + used >= self.bytes) != self.inverted else None
 
     def acts(self) -> bool:
         return False

@@ -49,6 +49,10 @@ def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
     walked = skb.ct.extra.get("walked")
     if isinstance(walked, list):
         counts = [count + more for count, more in zip(counts, walked)]
+    else:
+        at = 2 if CtState.ESTABLISHED_REPLY <= skb.ct_state <= CtState.RELATED_REPLY else 0
+        counts[at] += 1
+        counts[at + 1] += skb.packet.length
     packets, octets = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[0] + counts[2], counts[1] + counts[3]))[info.direction]
     value = (packets, octets, octets // packets if packets else 0)[info.what]
     return info.low <= value <= info.high if info.high >= info.low else value < info.high or value > info.low

@@ -78,7 +78,7 @@ def evaluate(info: Conntrack, ctx: HookContext) -> Tri:
 
 def _expiry(info: Conntrack, ct: Conn) -> Tri:
     """Only a confirmed connection has a timer; an unconfirmed one's holds its timeout in jiffies, which reads as anything."""
-    if ct.entry is None or ct.entry.timeout is None:
+    if ct.entry is None or ct.entry.timeout is None or "walked" in ct.extra:  # the packet set the timer anew
         return Unknown(f"the connection's remaining lifetime lies in {info.expires[0]}:{info.expires[1]} seconds")
     return (info.expires[0] <= ct.entry.timeout <= info.expires[1]) != bool(info.invert & EXPIRES)
 
