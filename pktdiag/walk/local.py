@@ -117,7 +117,7 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     walk.count(ns, base + "InDatagrams")
     _delivered(walk, ns, dev, skb, sock)
     if walk.question.with_reply:
-        icmp.answer_with(walk, ns, skb, sock, "udp-reply", reply_packet(packet))
+        icmp.answer_with(walk, ns, skb, sock, "udp-reply", _said(reply_packet(packet)))
 
 
 def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:
@@ -130,6 +130,11 @@ def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:
         owner = ns.link(hop.ifindex) if hop is not None and hop.ifindex else None
         return owner or dev
     return dev
+
+
+def _said(packet: Packet) -> Packet:
+    """An answer whose content nobody knows."""
+    return packet._replace(payload=b"", unknown=packet.unknown | {"payload"})
 
 
 def reply_packet(packet: Packet) -> Packet:

@@ -18,6 +18,7 @@ from pktdiag.model.kernel import (
     TCP_SYN_RECV,
 )
 from pktdiag.model.packet import Packet, endpoint
+from pktdiag.model.question import Question
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 
@@ -61,7 +62,7 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
     return [sock for score, sock in scored if score == best]
 
 
-def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket], mark: int) -> Socket | None:
+def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket], asked: Question) -> Socket | None:
     """The first socket found, or for an answer the sender's own: a connecting TCP socket stands among the established ones from
     its SYN on (tcp_v4_connect), which is after the host was read; a UDP sender need not exist at all yet."""
     if client is not None and client.netns == ns.id and packet.proto == client.packet.proto:
@@ -70,7 +71,7 @@ def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket],
                 packet.proto == IPPROTO_TCP or not found):
             exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7)]
             return exact[0] if exact else Socket(packet.family, packet.proto, TCP_SYN_SENT, sent.src, sent.sport, sent.dst, sent.dport,
-                                                 0, 0, 0, False, mark, 0, 0)
+                                                 0, 0, asked.uid, False, asked.mark, 0, 0)
     return found[0] if found else None
 
 

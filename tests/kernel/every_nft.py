@@ -121,8 +121,8 @@ class Values:
         address, word = (self.draw("b"), "ip6") if six or name == "rare6" else (self.draw("a"), "ip")
         if name.startswith("rare"):
             return rng.choice((f"{word} daddr {address} th dport {port}", f"{word} saddr {address} meta l4proto {rng.choice(('tcp', 'udp'))}"))
-        return rng.choice(("meta l4proto udp", "meta l4proto tcp", f"th dport {port}", f"{word} daddr {address}", f"{word} saddr != {address}",
-                           "meta l4proto != tcp", f"th dport != {port}"))
+        return rng.choice(("meta l4proto udp", "meta l4proto tcp", f"meta l4proto {{ tcp, udp }} th dport {port}", f"{word} daddr {address}", f"{word} saddr != {address}",
+                           "meta l4proto != tcp", f"meta l4proto {{ tcp, udp }} th dport != {port}"))
 
 
 RULES = {

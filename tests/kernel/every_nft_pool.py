@@ -343,7 +343,7 @@ payload set ecn | i4 | * | $m counter ip ecn set ect0 ;; ip ecn ect0 counter
 payload set daddr | i4 | pi | $m counter ip daddr set $a ;; ip daddr $a counter
 payload set saddr | i4 | pt | $m counter ip saddr set $a ;; ip saddr $a counter
 payload set dport | i46 | pio | udp dport $p counter udp dport set $p2 ;; udp dport $p2 counter
-payload set sport | i46 | pio | tcp sport 20000-20005 counter tcp sport set 20077 ;; tcp sport 20077 counter
+payload set sport | i46 | pio | udp sport 20000-20005 counter udp sport set 20077 ;; udp sport 20077 counter
 payload set hoplimit | i6 | * | ip6 hoplimit > 5 $m counter ip6 hoplimit set 30 ;; ip6 hoplimit 30 counter
 payload set dscp6 | i6 | * | $m counter ip6 dscp set 46 ;; ip6 dscp 46 counter
 payload set flowlabel | i6 | * | $m counter ip6 flowlabel set 5 ;; ip6 flowlabel 5 counter
@@ -363,7 +363,7 @@ goto | i46b | * | $m counter goto u1 ;; counter
 accept | i46b | * | $m counter accept
 drop | i46bn | * | $rare counter drop
 vmap | i46b | * | meta l4proto vmap { tcp : jump u0, udp : goto u1 } ;; counter
-vmap named | i46 | * | th dport vmap @verdicts counter ;; counter
+vmap named | i46 | * | counter th dport vmap @verdicts ;; counter
 vmap interval | i46 | * | th dport vmap { 1-60 : continue, 61-90 : jump u0, 30000-40000 : drop } ;; counter
 vmap concat | i4 | * | ip $sd . th dport vmap { $a . $p : drop, $a2 . $p2 : jump u0 } ;; counter
 vmap catchall | i4 | * | ip $sd vmap { $a : jump u0, * : return } ;; counter

@@ -24,7 +24,8 @@ def packets_for_everything(plan: Plan, count: int, rare: bool) -> list[PacketSpe
         spec["known"] = True
         six = ":" in spec["dst"]
         if plan.chance(0.3):
-            spec["tos"] = rng.choice((0x10, 0x28, 0xB8, 1, 2, 3))
+            stream = spec["how"] == "socket" and spec["proto"] == "tcp"  # whose ECN bits are TCP's own business (IP_TOS)
+            spec["tos"] = rng.choice((0x10, 0x28, 0xB8) if stream else (0x10, 0x28, 0xB8, 1, 2, 3))
         if spec["how"] == "socket":
             continue
         if spec["proto"] == "tcp" and plan.chance(0.75):

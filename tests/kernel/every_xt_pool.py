@@ -341,6 +341,6 @@ arpt h-length | --h-length 6
 """
 ARPTARGETS = """
 arpt ACCEPT | -j ACCEPT
-arpt DROP | -d $a -j DROP
+arpt DROP | -s 192.0.2.9 -j DROP
 arpt mangle | -d $a -j mangle --mangle-ip-s $a2
 """

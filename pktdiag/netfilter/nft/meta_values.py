@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from pktdiag.model.host import Link
+from pktdiag.model.host import Link, Socket
 from pktdiag.model.kernel import (
     ETH_P_IP,
     ETH_P_IPV6,
+    IPPROTO_TCP,
+    NF_INET_LOCAL_IN,
+    NF_INET_LOCAL_OUT,
+    NF_INET_POST_ROUTING,
     NF_NETDEV_EGRESS,
     NFPROTO_IPV4,
     NFPROTO_IPV6,
@@ -18,7 +22,10 @@ from pktdiag.model.kernel import (
     PACKET_BROADCAST,
     PACKET_LOOPBACK,
     PACKET_MULTICAST,
+    TCP_CLOSE,
+    TCP_LISTEN,
 )
+from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.registers import Var
 from pktdiag.netfilter.nft.run import Run
 
@@ -104,19 +111,32 @@ def _ifkind(link: Link | None) -> Value:
 
 def _socket_owner(run: Run) -> Value:
     """nft_meta_get_eval_skugid: only a full socket of this namespace with a file behind it."""
-    sock = run.skb.sock
-    if sock is None or run.skb.sock_ns not in ("", run.ns.id):
-        return MISSING
-    return word(sock.uid)
+    sock = run.skb.sock if run.skb.sock_ns in ("", run.ns.id) else None
+    sock = sock or _demuxed(run)
+    return MISSING if sock is None else word(sock.uid)
 
 
 def _socket_group(run: Run) -> Value:
-    if run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id):
+    if (run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id)) and _demuxed(run) is None:
         return MISSING
     return 4, Var("the group of the process that owns the socket", "skgid")
 
 
+def _demuxed(run: Run) -> Socket | None:
+    """tcp_v4_early_demux() (ip_rcv_finish_core): in LOCAL_IN a segment of a connection bears its socket already, unless the loopback
+    device brought its route along."""
+    ctx = run.ctx
+    if ctx.hook != NF_INET_LOCAL_IN or ctx.indev is None or ctx.indev.loopback or run.skb.packet.proto != IPPROTO_TCP:
+        return None
+    found = run.services.socket_lookup(ctx)
+    return found if found is not None and not isinstance(found, Unknown) and found.state not in (TCP_LISTEN, TCP_CLOSE) else None
+
+
 def _cgroup(run: Run) -> Value:
+    if run.skb.extra.get("kernel socket") and run.ctx.hook in (NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING):
+        return word(0)  # sock_cgroup_classid() of icmp_sk or of tcp_v4_send_reset()'s socket
+    if _demuxed(run) is not None:
+        return 4, Var("the net_cls class of the receiving process", "cgroup classid")
     if run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id):
         return MISSING
     return 4, Var("the net_cls class of the sending process", "cgroup classid")

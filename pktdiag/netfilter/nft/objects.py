@@ -9,7 +9,7 @@ from pktdiag.netfilter.nft.exprs import Expression, UndecodedExpr, decode_named
 from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, string, u32
 
 (COUNTER, QUOTA, CT_HELPER, LIMIT, CONNLIMIT, TUNNEL, CT_TIMEOUT, SECMARK, CT_EXPECT, SYNPROXY) = range(1, 11)
-QUIET = frozenset((COUNTER, CT_TIMEOUT, SECMARK, CT_EXPECT, TUNNEL))
+QUIET = frozenset((COUNTER, CT_TIMEOUT, SECMARK, TUNNEL))
 """Objects that do not decide anything about the packet at hand."""
 
 _EXPRESSIONS = {COUNTER: "counter", QUOTA: "quota", LIMIT: "limit", CONNLIMIT: "connlimit", SYNPROXY: "synproxy"}

@@ -29,6 +29,10 @@ INTERVAL_END, CATCHALL = 1, 2
 DATA_VERDICT = 0xFFFFFF00
 
 
+_FEW = 16
+"""So many outcomes of a map are followed one by one."""
+
+
 class Element(NamedTuple):
     key: bytes
     key_end: bytes | None
@@ -250,6 +254,14 @@ class Set:
         first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
         touched = self._sorted[max(first, 0) : last + 1]
         return None if any(not each.flags & INTERVAL_END for each in touched) else False
+
+    def candidates(self, key: bytes, hidden: bytes) -> list[Element] | None:
+        """The elements a key with hidden bits may fall on, of a set that cannot change and is small; None for others."""
+        if not self.info.flags & ANONYMOUS or self.info.flags & INTERVAL or len(self.elements()) > _FEW:
+            return None
+        keep = ~int.from_bytes(hidden, "big")
+        found = [each for each in self.elements() if int.from_bytes(each.key, "big") & keep == int.from_bytes(key, "big") & keep]
+        return [*found, self._catchall] if self._catchall is not None else found
 
     def run_element_expressions(self, element: Element, regs: Registers, run: Run) -> Outcome:
         """nft_set_elem_update_expr (include/net/netfilter/nf_tables.h): the element's counters, limits and quotas."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.registers import Doubt, Registers, doubt
+from pktdiag.netfilter.nft.registers import Doubt, Registers, Var, doubt
 from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.sets import Element
 from pktdiag.netfilter.nft.verdict import BREAK, NFT_CONTINUE
 from pktdiag.netfilter.nft.wire import optional_register, register, string, u32
 
@@ -29,6 +31,9 @@ class Lookup(NamedTuple):
             if possible is False:
                 return None if self.inverted else BREAK
             if self.dreg is not None:
+                choices = table.candidates(key, hidden)
+                if choices is not None:
+                    return self._choose(regs, run, var, choices)
                 return doubt(var, f"is in the map {self.set_name} and where it leads", ("map", self.set_name, key))
             verb = "is not" if self.inverted else "is"
             return doubt(var, f"{verb} in the set {self.set_name}", (self.inverted, self.set_name, key))
@@ -43,11 +48,22 @@ class Lookup(NamedTuple):
         outcome = table.run_element_expressions(found, regs, run)
         if outcome is not None:
             return outcome
-        if self.dreg is not None:
-            if found.verdict is not None:
-                return None if found.verdict.code == NFT_CONTINUE else found.verdict
-            if found.data is not None:
-                regs.store(self.dreg, found.data)
+        return self._take(regs, found) if self.dreg is not None else None
+
+    def _choose(self, regs: Registers, run: Run, var: Var, choices: list[Element]) -> Outcome:
+        """A map with an unknown key: the walk is split on each place it may lead to."""
+        for each in choices:
+            what = f"is 0x{each.key.hex()}" if each.key else "is none of those in the map"
+            question = Unknown(f"{var.text} {what} (map {self.set_name})")
+            if run.services.decide(question, ("nft", run.ns.id, var.key, self.set_name, each.key) if var.key is not None else None):
+                return self._take(regs, each)
+        return BREAK
+
+    def _take(self, regs: Registers, found: Element) -> Outcome:
+        if found.verdict is not None:
+            return None if found.verdict.code == NFT_CONTINUE else found.verdict
+        if found.data is not None and self.dreg is not None:
+            regs.store(self.dreg, found.data)
         return None
 
     def acts(self) -> bool:

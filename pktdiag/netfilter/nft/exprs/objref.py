@@ -51,6 +51,10 @@ def evaluate_object(kind: int, name: str, regs: Registers, run: Run) -> Outcome:
 
     if kind in objects.QUIET:
         return None
+    if kind == objects.CT_EXPECT:
+        # nft_ct_expect_obj_eval: an expectation is made by a connection that is not confirmed yet, nobody else matches
+        conn = run.skb.ct
+        return BREAK if conn is None or conn.confirmed else None
     found = objects.find(run.ns, run.family, run.table, kind, name)
     if found is None:
         return Doubt(objects.missing(name), ("object", name))

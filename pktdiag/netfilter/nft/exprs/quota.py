@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.registers import Registers
+from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import BREAK
 from pktdiag.netfilter.nft.wire import u32, u64
@@ -26,7 +27,10 @@ class Quota(NamedTuple):
         before = run.services.conns.get(key, 0)
         used = (before if isinstance(before, int) else 0) + run.skb.packet.length
         run.services.conns[key] = used
-        return BREAK if (self.consumed + used >= self.bytes) != self.inverted else None
+        left = self.bytes - self.consumed - used
+        if not left:  # "over" up to 6.16, not yet since (commit bfe7cfb65c75, "match correctly when the quota just depleted")
+            return Doubt(Unknown("a quota that is used up to the last byte counts as exceeded in this kernel"), "quota exactly used")
+        return BREAK if (left < 0) != self.inverted else None
 
     def acts(self) -> bool:
         return False

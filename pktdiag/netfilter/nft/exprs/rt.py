@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import NFPROTO_IPV4, NFPROTO_IPV6, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST
+from pktdiag.model.kernel import NF_INET_PRE_ROUTING, NFPROTO_IPV4, NFPROTO_IPV6, RTN_BROADCAST, RTN_LOCAL, RTN_UNICAST
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
@@ -27,8 +27,9 @@ class Rt(NamedTuple):
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
         """nft_rt_get_eval: without a route (dst) the rule breaks."""
         route = run.skb.route
-        if route is None:
+        if route is None and (run.skb.physin is None or run.ctx.hook == NF_INET_PRE_ROUTING):
             return BREAK
+        # A bridged packet bears br_netfilter's own entry, which has no gateway (br_nf_pre_routing_finish: fake_rtable).
         packet = run.skb.packet
         gateway = getattr(route, "gateway", None)
         if self.key == XFRM:
@@ -39,7 +40,10 @@ class Rt(NamedTuple):
             if run.pf != (NFPROTO_IPV4 if self.key == NEXTHOP4 else NFPROTO_IPV6):
                 return BREAK
             # rt_nexthop / rt6_nexthop: the gateway, or the destination itself when it is on-link
-            regs.store(self.dreg, gateway or packet.dst)
+            if route is None and self.key == NEXTHOP6:  # fake_rtable is an IPv4 one, read as an IPv6 one
+                regs.store_unknown(self.dreg, 16, Var("what stands for the route of a bridged packet", "fake_rtable"))
+            else:
+                regs.store(self.dreg, gateway or packet.dst)
         elif self.key == TCPMSS:
             self._tcpmss(regs, run, getattr(route, "mtu", None))
         return None
