@@ -28,7 +28,7 @@ class Quota(NamedTuple):
         used = (before if isinstance(before, int) else 0) + run.skb.packet.length
         run.services.conns[key] = used
         left = self.bytes - self.consumed - used
-        if not left:  # "over" up to 6.16, not yet since (commit bfe7cfb65c75, "match correctly when the quota just depleted")
+        if not left:  # exceeded up to 6.15, not yet since ("match correctly when the quota just depleted", also in stable kernels)
             return Doubt(Unknown("a quota that is used up to the last byte counts as exceeded in this kernel"), "quota exactly used")
         return BREAK if (left < 0) != self.inverted else None
 
