@@ -191,7 +191,9 @@ def _packet(start: Start, source: Endpoint | None, target: Endpoint, dst: bytes,
         dport=target.port or 0, ttl=ttl, tos=fields.dscp(values["dscp"]) << 2 if values["dscp"] else 0, length=length,
         df=values["df"] if values["df"] is not None else True,
         tcp_flags=fields.tcp_flags(values["tcp_flags"]) if values["tcp_flags"] else TCP_SYN,
-        icmp_type=kind if is_icmp else 0, icmp_code=code, icmp_id=1 if is_icmp else 0)
+        icmp_type=kind if is_icmp else 0, icmp_code=code, icmp_id=1 if is_icmp else 0,
+        # A real SYN carries options (MSS, window scale, …) and any segment may.
+        unknown=Packet(dst, dst, proto).unknown | ({"tcp_options"} if proto == IPPROTO_TCP else set()))
 
 
 def _ephemeral(start: Start) -> int:

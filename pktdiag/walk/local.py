@@ -204,7 +204,8 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         _delivered(walk, ns, dev, skb, sock)
         if walk.question.with_reply:
             icmp.answer_with(walk, ns, skb, sock, "syn-ack", reply_packet(packet)._replace(
-                tcp_flags=TCP_SYN | TCP_ACK, length=60 if packet.family == AF_INET else 80))
+                tcp_flags=TCP_SYN | TCP_ACK, length=60 if packet.family == AF_INET else 80, payload=b"", tcp_options=b"",
+                unknown=packet.unknown | {"tcp_options"}))
 
 
 def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

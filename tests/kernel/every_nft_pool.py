@@ -395,11 +395,7 @@ reject bridge reset | b | pi | $raretcp counter reject with tcp reset
 tproxy port | 46 | m | $tp counter tproxy to :$p2
 tproxy | 4 | m | $tp counter tproxy to $a:$p2 meta mark set 1 accept
 tproxy inet | i | m | $tp counter tproxy ip to $a:$p2 accept
-dup to | 4 | pot | $rare counter dup to $a device $d
-dup6 | 6 | pot | $rare counter dup to $b device $d
-netdev dup | n | g | $rare counter dup to "$d"
 netdev fwd | n | g | $rare counter fwd to "$d"
-netdev fwd ip | n | g | $rare4 counter fwd ip to $a device "$d"
 netdev accept | n | ge | $m counter accept ;; counter
 netdev mark | n | ge | $m counter meta mark set $k ;; meta mark $k counter
 netdev limit | n | g | limit rate 1/hour burst 1 packets counter
@@ -511,3 +507,11 @@ DECLARATIONS = """
 "exp" | ct expectation | i4 | protocol udp; dport 5353; timeout 1m; size 5; l3proto ip;
 """
 """name as rules write it | kind | families | body. Added to a table when one of its rules names it."""
+
+LATER = """
+dup to | 4 | pot | $rare counter dup to $a device $d
+dup6 | 6 | pot | $rare counter dup to $b device $d
+netdev dup | n | g | $rare counter dup to "$d"
+netdev fwd ip | n | g | $rare4 counter fwd ip to $a device "$d"
+"""
+"""Copies (dup) and frames sent to a neighbour (fwd ip to): said in words by the trace, not followed yet. On no host."""

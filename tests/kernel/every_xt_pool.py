@@ -225,8 +225,6 @@ SYNPROXY | 46 | filter | IF | -p tcp --dport $p -m conntrack --ctstate INVALID,U
 TCPMSS | 46 | mangle | * | -p tcp --syn -j TCPMSS --set-mss 1000
 TCPMSS clamp | 46 | mangle | FOT | -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 TCPOPTSTRIP | 46 | mangle | * | -p tcp -j TCPOPTSTRIP --strip-options 2,4,8
-TEE | 4 | mangle | * | $rare -j TEE --gateway $a
-TEE6 | 6 | mangle | * | $rare -j TEE --gateway $b
 TOS | 46 | mangle | * | $m -j TOS --set-tos 0x10/0x3f
 TOS and | 46 | mangle | * | $m -j TOS --and-tos 0x0f
 TOS xor | 46 | mangle | * | $m -j TOS --xor-tos 0x04
@@ -344,3 +342,9 @@ arpt ACCEPT | -j ACCEPT
 arpt DROP | -s 192.0.2.9 -j DROP
 arpt mangle | -d $a -j mangle --mangle-ip-s $a2
 """
+
+LATER = """
+TEE | 4 | mangle | * | $rare -j TEE --gateway $a
+TEE6 | 6 | mangle | * | $rare -j TEE --gateway $b
+"""
+"""Copies are said in words by the trace, and not followed. On no host."""

@@ -7,6 +7,7 @@ from pktdiag.model.kernel import (
     IPPROTO_TCP,
     IPPROTO_UDP,
     NFPROTO_ARP,
+    TCP_SYN,
 )
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
@@ -97,6 +98,9 @@ def header_start(run: Run, base: int) -> int | None:
     if base == INNER_HEADER:  # __nft_payload_inner_offset
         if shape.tprot == IPPROTO_UDP:
             return shape.thoff + 8
+        if shape.tprot == IPPROTO_TCP and "tcp_options" in run.skb.packet.unknown:
+            # How long the header is is not known, but that a SYN has nothing behind it (but for TCP fast open).
+            return None if run.skb.packet.tcp_flags & TCP_SYN else shape.thoff + 20
         if shape.tprot == IPPROTO_TCP:
             return shape.thoff + (shape.data[shape.thoff + 12] >> 4) * 4 if len(shape.data) > shape.thoff + 12 else None
     return None

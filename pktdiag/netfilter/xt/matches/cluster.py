@@ -36,7 +36,8 @@ def evaluate(info: Cluster, ctx: HookContext) -> Tri:
     if skb.ct is None:
         return False
     source = (skb.ct.master or skb.ct).orig.src
-    node = reciprocal_scale(jhash2(native_words(source), info.seed), info.total)
+    # Of an IPv6 address only the first word: NF_CT_TUPLE_L3SIZE counts words, and xt_cluster_hash_ipv6() takes it for bytes.
+    node = reciprocal_scale(jhash2(native_words(source[:4]), info.seed), info.total)
     return bool(info.node_mask >> node & 1) != info.invert
 
 
