@@ -9,6 +9,7 @@ import sys
 
 def main() -> None:
     """Runs the command line of this process and ends it with its status (see ``cli.errors``)."""
+    gc.disable()  # a run lives for milliseconds and drops everything at once; collecting in between only costs
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (>&-), who wants the exit status alone
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
@@ -16,6 +17,8 @@ def main() -> None:
     try:
         from pktdiag.image import install
         image = install()
+        if len(sys.argv) > 1:
+            image.run_track(sys.argv[1])
         status = run()
     except KeyboardInterrupt:
         status = 130
@@ -31,7 +34,6 @@ def main() -> None:
 
 def run() -> int:
     """Runs the command line of this process; its exit status."""
-    gc.disable()  # a run lives for milliseconds and drops everything at once; collecting in between only costs
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

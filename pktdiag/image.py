@@ -1,66 +1,125 @@
 """The code of the modules that runs need, in one file: ``__pycache__/image.TAG``.
 
-A trace needs some 150 small modules; finding, opening and checking as many ``.pyc`` files takes longer than the walk.
-Here one read brings them all, and a module is unmarshalled when it is imported. The image learns: a run that had to
-import a module the ordinary way leaves a new image behind, if it may write there. It is never needed and never wrong:
-every module's source is compared (mtime and size, as Python compares its ``.pyc`` files) before its code is used.
+A trace needs some 150 small modules; finding, opening, checking and importing them one by one takes longer than the walk.
+The image keeps for every command a *track*: the modules its runs needed, each behind those it imports, so that one
+read and one loop bring them all, past Python's import machinery. A function that no run has called so far is a stub
+that fetches its code when it is called; other modules are read when they are imported. What a run had to fetch beyond its
+track, it adds to the next image (``image_making``), if it may write there. The image is never needed and never wrong: every
+module's source is compared (mtime and size, as Python compares its ``.pyc`` files) before its code is used.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from marshal import dumps, loads
+from marshal import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
-    from types import CodeType, ModuleType
+    from types import CodeType, FunctionType, ModuleType
+    from typing import Any
 else:
     from _frozen_importlib import ModuleSpec
 
+    ModuleType = type(sys)
+
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}"
-_STAMP = f"2 {sys.version} {FOLDER}"
+STAMP = f"3 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
+STRAY = 12
+"""So many modules or functions beyond the track are worth a new image."""
 
 
 class Image:
     """A finder and loader of ``sys.meta_path`` (see importlib.abc)."""
 
-    def __init__(self, data: bytes) -> None:
-        self._index: dict[str, tuple[int, int, bool, int, int]] = {}
+    def __init__(self, descriptor: int) -> None:
+        self._file = descriptor
+        self.index: dict[str, tuple[int, int, bool, int, int]] = {}
         """Module: offset, length, whether it is a package, its source's mtime (ns) and size."""
+        self.tracks: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+        """Command: offset and length of its modules' code, all in one; their names."""
+        self.functions: tuple[tuple[str, str, int, int], ...] = ()
+        """What a stub stands for: module, qualified name, offset, length."""
+        self.warm: frozenset[tuple[str, str]] = frozenset()
+        """Functions (module, qualified name) that some run has called."""
         self.missed: list[str] = []
         """Modules of ours that had to be found the ordinary way."""
-        length = int.from_bytes(data[:4], "big")
-        self._data = memoryview(data)[4 + length:]
-        """Behind the index: offsets count from here."""
-        try:
-            stamp, index = loads(data[4:4 + length])
-        except (ValueError, EOFError, TypeError):
+        self.strays: list[str] = []
+        """Modules taken from the image, but not with the track."""
+        self.thawed: list[int] = []
+        """Stubs that were called."""
+        self.command = ""
+        self._base = 0
+        if descriptor < 0:
             return
-        if stamp == _STAMP:
-            self._index = index
+        try:
+            length = int.from_bytes(os.pread(descriptor, 4, 0), "big")
+            stamp, size, *rest = loads(os.pread(descriptor, length, 4))
+            if stamp == STAMP and os.fstat(descriptor).st_size == 4 + length + size:
+                self.index, self.tracks, self.functions, self.warm = rest
+        except (OSError, ValueError, EOFError, TypeError):
+            return
+        self._base = 4 + length
 
+    # -- a whole command at once ---------------------------------------------------------------------------------------
+    def run_track(self, command: str) -> None:
+        """Imports what runs of this command need, all or nothing: a module whose source has changed may import others than
+        before, so then Python's own order counts."""
+        self.command = command
+        offset, length, names = self.tracks.get(command, (0, 0, ()))
+        modules = sys.modules
+        specs = [self._spec(name) for name in names if name not in modules]
+        if not specs or len(specs) < len(names) or None in specs:
+            return
+        made = []
+        try:
+            codes = loads(self._bytes(offset, length))
+            # Every module is there before the first one runs: packages import their own parts, which import the package.
+            for name, spec in zip(names, specs):
+                modules[name] = module = ModuleType(name)
+                module.__spec__, module.__loader__, module.__file__ = spec, self, spec.origin  # type: ignore
+                made.append(module)
+            for name, module in zip(names, made):
+                above, _, last = name.rpartition(".")
+                setattr(modules[above], last, module)
+                path = module.__spec__.submodule_search_locations  # type: ignore[union-attr]
+                if path is None:
+                    module.__package__ = above
+                else:
+                    module.__package__, module.__path__ = name, path
+            for module, code in zip(made, codes):
+                self.fill(module, code)
+        except Exception:
+            for name in names:
+                modules.pop(name, None)
+
+    # -- one module at a time ------------------------------------------------------------------------------------------
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not name.startswith("pktdiag."):
             return None
-        entry = self._index.get(name)
-        if entry is not None:
-            source = _source(name, entry[2])
-            try:
-                found = os.stat(source)
-            except OSError:
-                return None
-            if found.st_mtime_ns == entry[3] and found.st_size == entry[4]:
-                spec = ModuleSpec(name, self, origin=source, is_package=entry[2])  # type: ignore[arg-type]  # no base class needed
-                if entry[2]:
-                    spec.submodule_search_locations = [source.rpartition("/")[0]]
-                return spec
-        self.missed.append(name)
-        return None
+        spec = self._spec(name) if name in self.index else None
+        if spec is None:
+            self.missed.append(name)
+        return spec
+
+    def _spec(self, name: str) -> ModuleSpec | None:
+        """None when the source is another one than the code was made of."""
+        _, _, is_package, mtime, size = self.index[name]
+        source = f"{FOLDER}/{name[8:].replace('.', '/')}{'/__init__.py' if is_package else '.py'}"
+        try:
+            found = os.stat(source)
+        except OSError:
+            return None
+        if found.st_mtime_ns != mtime or found.st_size != size:
+            return None
+        spec = ModuleSpec(name, self, origin=source, is_package=is_package)  # type: ignore[arg-type]  # no base class needed
+        if is_package:
+            spec.submodule_search_locations = [source.rpartition("/")[0]]
+        return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         """As Python would make it."""
@@ -69,59 +128,69 @@ class Image:
         spec = module.__spec__
         assert spec is not None and spec.origin is not None
         module.__file__ = spec.origin
-        exec(self.get_code(spec.name), module.__dict__)
+        self.strays.append(spec.name)
+        self.fill(module, self.get_code(spec.name))
+
+    def fill(self, module: ModuleType, code: CodeType) -> None:
+        names = module.__dict__
+        names["__thaw__"] = self.thaw
+        exec(code, names)
 
     def get_code(self, name: str) -> CodeType:
-        offset, length = self._index[name][:2]
-        code: CodeType = loads(self._data[offset:offset + length])
+        """OSError, ValueError, EOFError: the image is not whole."""
+        offset, length = self.index[name][:2]
+        code: CodeType = loads(self._bytes(offset, length))
         return code
 
+    def _bytes(self, offset: int, length: int) -> bytes:
+        return os.pread(self._file, length, self._base + offset)
+
+    # -- one function at a time ----------------------------------------------------------------------------------------
+    def thaw(self, number: int, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The first call of a stub: gives the function its own code, and calls it."""
+        module, name, offset, length = self.functions[number]
+        function = _function(module, name, number)
+        if stub_number(function.__code__) == number:  # another thread may have been here
+            self.thawed.append(number)
+            function.__code__ = loads(self._bytes(offset, length))
+        return function(*positional, **named)
+
+    # -- for the next run ----------------------------------------------------------------------------------------------
     def learn(self) -> None:
         """Saves what this run missed. Not being able to is no error."""
         self.missed = [name for name in self.missed if name in sys.modules]
-        if self.missed and not sys.dont_write_bytecode and "PYTHONDONTWRITEBYTECODE" not in os.environ:
-            self._save()
-
-    def _save(self) -> None:
-        temporary = f"{PATH}.{os.getpid()}"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(self._renewed())
-            os.replace(temporary, PATH)
-        except OSError:
-            return
-
-    def _renewed(self) -> bytes:
-        """The next image: what is still right of this one, and what was missed."""
-        made: list[tuple[str, bool, int, int, bytes]] = []
-        for name, (offset, length, is_package, mtime, size) in self._index.items():
-            if name not in self.missed:
-                made.append((name, is_package, mtime, size, bytes(self._data[offset:offset + length])))
-        for name in self.missed:
-            spec = getattr(sys.modules.get(name), "__spec__", None)
-            if spec is None or spec.origin is None or not hasattr(spec.loader, "get_code"):
-                continue
-            before = os.stat(spec.origin)  # a source changed since it was imported has a stamp of its own next time
-            code = spec.loader.get_code(name)
-            made.append((name, spec.submodule_search_locations is not None, before.st_mtime_ns, before.st_size, dumps(code)))
-        index, offset = {}, 0
-        for name, is_package, mtime, size, code in made:
-            index[name] = (offset, len(code), is_package, mtime, size)
-            offset += len(code)
-        head = dumps((_STAMP, index))
-        return len(head).to_bytes(4, "big") + head + b"".join(entry[4] for entry in made)
+        if (self.missed or len(self.strays) >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
+                and "PYTHONDONTWRITEBYTECODE" not in os.environ:
+            from pktdiag.image_making import save
+            save(self)
 
 
-def _source(name: str, is_package: bool) -> str:
-    return f"{FOLDER}/{name[8:].replace('.', '/')}{'/__init__.py' if is_package else '.py'}"
+def stub_number(code: CodeType) -> int:
+    """Which function a stub's code stands for; -1: it is no stub."""
+    return code.co_consts[-1] if code.co_name == "<stub>" else -1
+
+
+def _function(module: str, name: str, number: int) -> FunctionType:
+    """The function that holds a stub: under its name, or wherever it has gone since."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    found = getattr(found, "fget", None) or getattr(found, "__func__", found)  # property, staticmethod
+    if stub_number(getattr(found, "__code__", _function.__code__)) == number:
+        return found  # type: ignore[no-any-return]
+    from gc import get_objects
+
+    for one in get_objects():
+        if type(one) is type(_function) and stub_number(one.__code__) == number:
+            return one
+    raise RuntimeError(f"{module}.{name} is not there")
 
 
 def install() -> Image:
     """Puts the image before Python's own finders."""
     try:
-        with open(PATH, "rb", 0) as file:
-            image = Image(file.read())
+        image = Image(os.open(PATH, os.O_RDONLY | os.O_CLOEXEC))
     except OSError:
-        image = Image(b"")
+        image = Image(-1)
     sys.meta_path.insert(0, image)
     return image

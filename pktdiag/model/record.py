@@ -13,18 +13,23 @@ if TYPE_CHECKING:
 else:
     from _collections import _tuplegetter
 
+    _new_type = type.__new__
+    _getters = [_tuplegetter(position, None) for position in range(40)]
+
     class _RecordType(type):
-        """Turns annotated class attributes into tuple fields, as ``typing.NamedTupleMeta`` does."""
+        """Turns annotated class attributes into tuple fields, as ``typing.NamedTupleMeta`` does. ``image_making`` leaves
+        the fields' names in ``_fields`` instead."""
 
         def __new__(mcls, name, bases, namespace):
             if not bases:
-                return super().__new__(mcls, name, (tuple,), namespace)
-            fields = tuple(namespace.get("__annotations__") or _annotated(namespace))
-            defaults = {field: namespace.pop(field) for field in fields if field in namespace}
-            for position, field in enumerate(fields):
-                namespace[field] = _tuplegetter(position, None)
-            namespace.update(__slots__=(), _fields=fields, _field_defaults=defaults, __match_args__=fields)
-            return super().__new__(mcls, name, (bases[0],), namespace)
+                return _new_type(mcls, name, (tuple,), namespace)
+            fields = namespace.get("_fields") or tuple(namespace.get("__annotations__") or _annotated(namespace))
+            defaults = {field: namespace[field] for field in fields if field in namespace}
+            namespace.update(zip(fields, _getters))
+            namespace["__slots__"] = ()
+            namespace["_field_defaults"] = defaults
+            namespace["_fields"] = namespace["__match_args__"] = fields
+            return _new_type(mcls, name, bases, namespace)
 
     def _annotated(namespace):
         """Python 3.14 keeps annotations behind a function (PEP 649, PEP 749)."""

@@ -1,0 +1,220 @@
+"""Making the next image: see ``image``. Imported by runs that save one, which are few and may take their time.
+
+Code is compiled for the image from a pruned syntax tree: without docstrings and annotations, which no run looks at, and
+without columns in its line tables. A record's fields become one tuple (``model.record`` takes either).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from marshal import dumps
+
+from pktdiag.image import FOLDER, PATH, STAMP, Image
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+
+
+def save(image: Image) -> None:
+    """Writes the next image, if it may."""
+    temporary = f"{PATH}.{os.getpid()}"
+    try:
+        data = _Making(image).data()
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, PATH)
+    except (OSError, SyntaxError, ValueError):  # no room, no right, or a source that is being written
+        return
+
+
+class _Making:
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._chunks: list[bytes] = []
+        self._offset = 0
+        self._functions: list[tuple[str, str, int, int]] = []
+        self._warm = image.warm | {image.functions[number][:2] for number in image.thawed}
+        self._needs: dict[str, list[str]] = {}
+
+    def data(self) -> bytes:
+        codes: dict[str, CodeType] = {}
+        index: dict[str, tuple[int, int, bool, int, int]] = {}
+        for name in dict.fromkeys((*self._image.index, *self._image.missed)):
+            made = self._compiled(name) if name != __name__ else None
+            if made is not None:
+                code, is_package, before = made
+                codes[name] = self._frozen(name, code)
+                index[name] = (*self._put(dumps(codes[name])), is_package, before.st_mtime_ns, before.st_size)
+        tracks: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+        for command, track in self._tracks().items():
+            tracks[command] = (*self._put(dumps(tuple(codes[name] for name in track))), track)
+        head = dumps((STAMP, self._offset, index, tracks, tuple(self._functions), frozenset(self._warm)))
+        return len(head).to_bytes(4, "big") + head + b"".join(self._chunks)
+
+    def _put(self, data: bytes) -> tuple[int, int]:
+        self._chunks.append(data)
+        self._offset += len(data)
+        return self._offset - len(data), len(data)
+
+    def _tracks(self) -> dict[str, tuple[str, ...]]:
+        """Every command's modules, each behind those it imports; what this run used is added to its own command's."""
+        image = self._image
+        tracks = {command: list(entry[2]) for command, entry in image.tracks.items()}
+        if image.command:
+            tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs)
+        return {command: self._in_order(track) for command, track in tracks.items()}
+
+    def _in_order(self, names: list[str]) -> tuple[str, ...]:
+        wanted, done = set(names), dict[str, None]()
+
+        def add(name: str) -> None:
+            if name in wanted and name in self._needs:
+                wanted.remove(name)
+                for other in self._needs[name]:
+                    add(other)
+                done[name] = None
+
+        for name in names:
+            add(name)
+        return tuple(done)
+
+    def _compiled(self, name: str) -> tuple[CodeType, bool, os.stat_result] | None:
+        """A module's pruned code, whether it is a package, its source's stamp; None when there is no such source."""
+        base = f"{FOLDER}/{name[8:].replace('.', '/')}"
+        for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
+            try:
+                before = os.stat(path)  # a source changed since it was read has a stamp of its own next time
+            except OSError:
+                continue
+            with open(path, encoding="utf-8") as file:
+                tree = _Pruning().visit(ast.parse(file.read(), path))
+            self._needs[name] = list(_imported(name, tree))
+            code = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+            return _without_columns(code), is_package, before
+        return None
+
+    def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:
+        """The code with stubs in place of functions nobody has called."""
+        seen: set[str] = set()
+        twice = {const.co_name for const in _inner(code) if const.co_name in seen or seen.add(const.co_name)}  # type: ignore[func-returns-value]
+        consts: list[object] = []
+        for const in code.co_consts:
+            if not hasattr(const, "co_code"):
+                consts.append(const)
+                continue
+            name = f"{path}{const.co_name}"
+            if not const.co_flags & 1:  # CO_OPTIMIZED: a function; the rest are the bodies of classes
+                const = self._frozen(module, const, f"{name}.")
+            elif const.co_name.isidentifier() and const.co_name not in twice and not const.co_freevars and \
+                    (module, name) not in self._warm and code.co_flags & 1 == 0 and len(const.co_code) > 60:
+                const = self._stub(module, name, const)
+            consts.append(const)
+        return code.replace(co_consts=tuple(consts))
+
+    def _stub(self, module: str, name: str, code: CodeType) -> CodeType:
+        number = len(self._functions)
+        self._functions.append((module, name, *self._put(dumps(code))))
+        source = f"def stub(*positional, **named): return __thaw__({number}, positional, named)"
+        stub = next(_inner(compile(source, code.co_filename, "exec", dont_inherit=True)))
+        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, number), co_firstlineno=code.co_firstlineno,
+                            **{"co_qualname": "<stub>"} if sys.version_info >= (3, 11) else {})
+
+
+def _inner(code: CodeType) -> Iterator[CodeType]:
+    return (const for const in code.co_consts if hasattr(const, "co_code"))
+
+
+def _imported(name: str, tree: ast.Module) -> Iterator[str]:
+    """What a module imports as it runs, names that are no modules among them; not its own packages, which come behind
+    the parts that they import."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            if not name.startswith(f"{node.module}."):
+                yield node.module
+
+
+class _Pruning(ast.NodeTransformer):
+    """Takes away what only readers and type checkers look at."""
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:  # noqa: N802
+        self.generic_visit(node)
+        node.body = [_plain(one) for one in _spoken(node.body) if not _bare(one) and not _about_annotations(one)]
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802
+        self.generic_visit(node)
+        body = _spoken(node.body)
+        if any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases):
+            fields = [one.target.id for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+            value = ast.Tuple([ast.Constant(field) for field in fields], ast.Load())
+            body.insert(0, ast.Assign([ast.Name("_fields", ast.Store())], value))
+        node.body = [_plain(one) for one in body if not _bare(one)] or [ast.Pass()]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+        self.generic_visit(node)
+        node.body = _spoken(node.body) or [ast.Pass()]
+        node.returns = None
+        arguments = node.args
+        for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
+            if one is not None:
+                one.annotation = None
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse
+        return node
+
+
+def _spoken(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Without lone strings, the docstring and those below attributes."""
+    return [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+
+
+def _bare(one: ast.stmt) -> bool:
+    """``name: type`` alone."""
+    return isinstance(one, ast.AnnAssign) and one.value is None
+
+
+def _about_annotations(one: ast.stmt) -> bool:
+    return isinstance(one, ast.ImportFrom) and one.module == "__future__"
+
+
+def _plain(one: ast.stmt) -> ast.stmt:
+    """``name: type = value`` as ``name = value``."""
+    if isinstance(one, ast.AnnAssign) and one.value is not None:
+        return ast.copy_location(ast.Assign([one.target], one.value), one)
+    return one
+
+
+def _without_columns(code: CodeType) -> CodeType:
+    """Line tables keep their lines alone (Objects/locations.md: entries of kind 13 have no columns, of kind 15 no place)."""
+    consts = tuple(_without_columns(const) if hasattr(const, "co_code") else const for const in code.co_consts)
+    if sys.version_info < (3, 11):
+        return code.replace(co_consts=consts)
+    table = bytearray()
+    before = code.co_firstlineno
+    for start, end, line in code.co_lines():
+        units = (end - start) // 2
+        while units > 0:
+            count = min(units, 8)
+            table.append(0x80 | (15 if line is None else 13) << 3 | count - 1)
+            if line is not None:
+                delta = line - before
+                value = delta << 1 if delta >= 0 else -delta << 1 | 1
+                while value > 63:
+                    table.append(0x40 | value & 63)
+                    value >>= 6
+                table.append(value)
+                before = line
+            units -= count
+    return code.replace(co_consts=consts, co_linetable=bytes(table))
