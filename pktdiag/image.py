@@ -182,7 +182,7 @@ def _function(module: str, name: str, number: int) -> FunctionType:
 
     for one in get_objects():
         if type(one) is type(_function) and stub_number(one.__code__) == number:
-            return one
+            return one  # type: ignore[return-value]
     raise RuntimeError(f"{module}.{name} is not there")
 
 

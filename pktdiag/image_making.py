@@ -120,8 +120,7 @@ class _Making:
         self._functions.append((module, name, *self._put(dumps(code))))
         source = f"def stub(*positional, **named): return __thaw__({number}, positional, named)"
         stub = next(_inner(compile(source, code.co_filename, "exec", dont_inherit=True)))
-        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, number), co_firstlineno=code.co_firstlineno,
-                            **{"co_qualname": "<stub>"} if sys.version_info >= (3, 11) else {})
+        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, number), co_firstlineno=code.co_firstlineno)
 
 
 def _inner(code: CodeType) -> Iterator[CodeType]:
@@ -143,12 +142,12 @@ def _imported(name: str, tree: ast.Module) -> Iterator[str]:
 class _Pruning(ast.NodeTransformer):
     """Takes away what only readers and type checkers look at."""
 
-    def visit_Module(self, node: ast.Module) -> ast.Module:  # noqa: N802
+    def visit_Module(self, node: ast.Module) -> ast.Module:
         self.generic_visit(node)
         node.body = [_plain(one) for one in _spoken(node.body) if not _bare(one) and not _about_annotations(one)]
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         self.generic_visit(node)
         body = _spoken(node.body)
         if any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases):
@@ -158,7 +157,7 @@ class _Pruning(ast.NodeTransformer):
         node.body = [_plain(one) for one in body if not _bare(one)] or [ast.Pass()]
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
         node.body = _spoken(node.body) or [ast.Pass()]
         node.returns = None
@@ -168,7 +167,7 @@ class _Pruning(ast.NodeTransformer):
                 one.annotation = None
         return node
 
-    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:
         self.generic_visit(node)
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return node.orelse

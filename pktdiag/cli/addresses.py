@@ -8,6 +8,10 @@ from pktdiag.model.kernel import AF_INET, AF_INET6, RT_SCOPE_LINK
 from pktdiag.model.packet import in_prefix
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 TENTATIVE_OR_FAILED = 0x08 | 0x40
 
 
@@ -23,11 +27,12 @@ def owners(host: HostView, base: NamespaceView, address: bytes) -> tuple[list[Na
     near = _behind_the_way_back(host, base, address)
     if near is not None and _has_readably(near, family, address):
         return [near], 0
-    wired = _wired(base)
-    found = [ns for ns in wired if _has_readably(ns, family, address)]
-    if found:
-        return found[:1], 0
-    seen = {ns.id for ns in wired} | {base.id}
+    seen = {base.id}
+    for ns in _wired(base):
+        if _has_readably(ns, family, address):
+            return [ns], 0
+        seen.add(ns.id)
+    found = []
     unseen = 0
     for ns in host.namespaces():
         try:
@@ -68,22 +73,20 @@ def _other_end(ns: NamespaceView, link: Link) -> NamespaceView | None:
     return ns.peer_namespace(link.link.nsid)
 
 
-def _wired(base: NamespaceView) -> list[NamespaceView]:
-    """The namespaces that veth pairs connect with ``base``, nearest first."""
-    order: list[NamespaceView] = []
+def _wired(base: NamespaceView) -> Iterator[NamespaceView]:
+    """The namespaces that veth pairs connect with ``base``, nearest first, found as they are asked for."""
     queue, seen = [base], {base.id}
     while queue:
         ns = queue.pop(0)
         try:
-            ends = [_other_end(ns, link) for link in ns.links().values()]
+            for link in ns.links().values():
+                end = _other_end(ns, link)
+                if end is not None and end.id not in seen:
+                    seen.add(end.id)
+                    queue.append(end)
+                    yield end
         except Unreadable:
             continue
-        for end in ends:
-            if end is not None and end.id not in seen:
-                seen.add(end.id)
-                queue.append(end)
-                order.append(end)
-    return order
 
 
 def _has(ns: NamespaceView, family: int, address: bytes) -> bool:

@@ -35,7 +35,7 @@ def _function(name: str) -> Callable[..., int]:
 
 
 def _call(name: str, *arguments: object) -> int:
-    result = _function(name)(*arguments)
+    result = (_functions.get(name) or _function(name))(*arguments)
     if result < 0:
         import _ctypes
 
@@ -44,13 +44,20 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
+_arrays: dict[int, Any] = {}
+"""Length: the C type of an array of so many bytes."""
+
+
 def _shared(buffer: bytearray) -> Any:
     """A C array living in ``buffer``: what the kernel writes to it appears there."""
-    import _ctypes
+    array = _arrays.get(len(buffer))
+    if array is None:
+        import _ctypes
 
-    c_char = type("c_char", (_ctypes._SimpleCData,), {"_type_": "c"})
-    array: Any = type("Array", (_ctypes.Array,), {"_type_": c_char, "_length_": len(buffer)})
-    return array.from_buffer(buffer)
+        c_char = type("c_char", (_ctypes._SimpleCData,), {"_type_": "c"})
+        array = _arrays[len(buffer)] = type("Array", (_ctypes.Array,), {"_type_": c_char, "_length_": len(buffer)})
+    made: Any = array
+    return made.from_buffer(buffer)
 
 
 def setns(fd: int) -> None:

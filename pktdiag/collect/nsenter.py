@@ -41,6 +41,13 @@ class FdPool:
     def __init__(self, capacity: int = 192) -> None:
         self._capacity = capacity
         self._open: dict[tuple[int, str], Closable] = {}  # in order of use
+        self._home: NamespaceFd | None = None
+
+    def home(self) -> int:
+        """Where this thread stood when it was first about to leave. A view is used by one thread, in one place."""
+        if self._home is None:
+            self._home = NamespaceFd(OWN_NAMESPACE)
+        return self._home.fd
 
     def get(self, key: tuple[int, str]) -> Closable | None:
         found = self._open.pop(key, None)
@@ -56,6 +63,9 @@ class FdPool:
     def close(self) -> None:
         while self._open:
             self._open.popitem()[1].close()
+        if self._home is not None:
+            self._home.close()
+            self._home = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -67,18 +77,12 @@ class Visit:
 
     __slots__ = ("_home", "_target")
 
-    def __init__(self, target: int | None) -> None:
-        self._target, self._home = target, -1
+    def __init__(self, target: int | None, home: int) -> None:
+        self._target, self._home = target, home
 
     def __enter__(self) -> None:
-        if self._target is None:
-            return
-        self._home = os.open(OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        if self._target is not None:
             setns(self._target)
-        except OSError:
-            os.close(self._home)
-            raise
 
     def __exit__(self, *_: object) -> None:
         if self._target is None:
@@ -87,8 +91,9 @@ class Visit:
             setns(self._home)
         except OSError as error:
             raise SystemExit(f"pktdiag: cannot return to its own network namespace: {error}") from error
-        finally:
-            os.close(self._home)
+
+
+_STAY = Visit(None, -1)
 
 
 class Door:
@@ -113,7 +118,7 @@ class Door:
 
     def inside(self) -> Visit:
         """``with door.inside():`` this thread stands in the namespace within the block."""
-        return Visit(None if self._here else self.fd())
+        return _STAY if self._here else Visit(self.fd(), self._pool.home())
 
     def _netlink(self, name: str, protocol: int) -> Netlink:
         known = self._pool.get((self.inode, name))
