@@ -1,7 +1,5 @@
 """Entry point: the fast lane first, Typer for whatever it does not take."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

@@ -8,8 +8,6 @@ track, it adds to the next image (``image_making``), if it may write there. The 
 module's source is compared (mtime and size, as Python compares its ``.pyc`` files) before its code is used.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from marshal import loads
@@ -17,17 +15,21 @@ from marshal import loads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
     from types import CodeType, FunctionType, ModuleType
     from typing import Any
+
+    Stamp = tuple[str, bool, int, int]
+    """Module, whether it is a package, its source's mtime (ns) and size."""
 else:
     from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import ExtensionFileLoader
 
     ModuleType = type(sys)
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}"
-STAMP = f"3 {sys.version} {sys.flags.optimize} {FOLDER}"
+STAMP = f"4 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
 STRAY = 12
 """So many modules or functions beyond the track are worth a new image."""
@@ -38,46 +40,57 @@ class Image:
 
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
-        self.index: dict[str, tuple[int, int, bool, int, int]] = {}
-        """Module: offset, length, whether it is a package, its source's mtime (ns) and size."""
-        self.tracks: dict[str, tuple[int, int, tuple[str, ...]]] = {}
-        """Command: offset and length of its modules' code, all in one; their names."""
-        self.functions: tuple[tuple[str, str, int, int], ...] = ()
-        """What a stub stands for: module, qualified name, offset, length."""
-        self.warm: frozenset[tuple[str, str]] = frozenset()
-        """Functions (module, qualified name) that some run has called."""
+        self._base = 0
+        self.tracks: dict[str, tuple[int, int]] = {}
+        """Command: offset and length of (stamps, codes), a tuple each for its modules."""
+        self._rest = (0, 0)
+        self._tail: Any = None
         self.missed: list[str] = []
         """Modules of ours that had to be found the ordinary way."""
         self.strays: list[str] = []
         """Modules taken from the image, but not with the track."""
         self.thawed: list[int] = []
         """Stubs that were called."""
+        self.extensions: dict[str, str] = {}
+        """Where Python's own C modules are, to spare a search along sys.path."""
         self.command = ""
-        self._base = 0
         if descriptor < 0:
             return
         try:
             length = int.from_bytes(os.pread(descriptor, 4, 0), "big")
             stamp, size, *rest = loads(os.pread(descriptor, length, 4))
             if stamp == STAMP and os.fstat(descriptor).st_size == 4 + length + size:
-                self.index, self.tracks, self.functions, self.warm = rest
+                self._base = 4 + length
+                self.tracks, self.extensions, self._rest = rest
         except (OSError, ValueError, EOFError, TypeError):
-            return
-        self._base = 4 + length
+            pass
+
+    def tail(self) -> "tuple[dict[str, tuple[Stamp, int, int]], tuple[tuple[str, str, int, int], ...], frozenset[tuple[str, str]]]":
+        """What few runs need, read when first asked for. Module: stamp, offset and length of its code. Function behind each
+        stub: module, qualified name, offset, length. Functions (module, qualified name) that some run has called."""
+        if self._tail is None:
+            self._tail = loads(self._bytes(*self._rest)) if self._rest[1] else ({}, (), frozenset())
+        known: tuple[Any, Any, Any] = self._tail
+        return known
 
     # -- a whole command at once ---------------------------------------------------------------------------------------
     def run_track(self, command: str) -> None:
         """Imports what runs of this command need, all or nothing: a module whose source has changed may import others than
         before, so then Python's own order counts."""
         self.command = command
-        offset, length, names = self.tracks.get(command, (0, 0, ()))
+        if command not in self.tracks:
+            return
+        try:
+            stamps, codes = self.read(command)
+        except (OSError, ValueError, EOFError, TypeError):
+            return
         modules = sys.modules
-        specs = [self._spec(name) for name in names if name not in modules]
-        if not specs or len(specs) < len(names) or None in specs:
+        names = [stamp[0] for stamp in stamps]
+        specs = [self._spec(stamp) for stamp in stamps if stamp[0] not in modules]
+        if len(specs) < len(names) or None in specs:
             return
         made = []
         try:
-            codes = loads(self._bytes(offset, length))
             # Every module is there before the first one runs: packages import their own parts, which import the package.
             for name, spec in zip(names, specs):
                 modules[name] = module = ModuleType(name)
@@ -98,17 +111,26 @@ class Image:
                 modules.pop(name, None)
 
     # -- one module at a time ------------------------------------------------------------------------------------------
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
         if not name.startswith("pktdiag."):
-            return None
-        spec = self._spec(name) if name in self.index else None
+            return self._extension(name) if name in self.extensions else None
+        entry = self.tail()[0].get(name)
+        spec = self._spec(entry[0]) if entry is not None else None
         if spec is None:
             self.missed.append(name)
         return spec
 
-    def _spec(self, name: str) -> ModuleSpec | None:
+    def _extension(self, name: str) -> "ModuleSpec | None":
+        path = self.extensions[name]
+        try:
+            os.stat(path)
+        except OSError:
+            return None
+        return ModuleSpec(name, ExtensionFileLoader(name, path), origin=path)
+
+    def _spec(self, stamp: "Stamp") -> "ModuleSpec | None":
         """None when the source is another one than the code was made of."""
-        _, _, is_package, mtime, size = self.index[name]
+        name, is_package, mtime, size = stamp
         source = f"{FOLDER}/{name[8:].replace('.', '/')}{'/__init__.py' if is_package else '.py'}"
         try:
             found = os.stat(source)
@@ -121,34 +143,39 @@ class Image:
             spec.submodule_search_locations = [source.rpartition("/")[0]]
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def create_module(self, spec: "ModuleSpec") -> None:
         """As Python would make it."""
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         spec = module.__spec__
         assert spec is not None and spec.origin is not None
         module.__file__ = spec.origin
         self.strays.append(spec.name)
         self.fill(module, self.get_code(spec.name))
 
-    def fill(self, module: ModuleType, code: CodeType) -> None:
+    def fill(self, module: "ModuleType", code: "CodeType") -> None:
         names = module.__dict__
         names["__thaw__"] = self.thaw
         exec(code, names)
 
-    def get_code(self, name: str) -> CodeType:
+    def get_code(self, name: str) -> "CodeType":
         """OSError, ValueError, EOFError: the image is not whole."""
-        offset, length = self.index[name][:2]
+        offset, length = self.tail()[0][name][1:]
         code: CodeType = loads(self._bytes(offset, length))
         return code
+
+    def read(self, command: str) -> "tuple[tuple[Stamp, ...], tuple[CodeType, ...]]":
+        """A track: the stamps and the code of its modules."""
+        track: tuple[tuple[Stamp, ...], tuple[CodeType, ...]] = loads(self._bytes(*self.tracks[command]))
+        return track
 
     def _bytes(self, offset: int, length: int) -> bytes:
         return os.pread(self._file, length, self._base + offset)
 
     # -- one function at a time ----------------------------------------------------------------------------------------
-    def thaw(self, number: int, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def thaw(self, number: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
         """The first call of a stub: gives the function its own code, and calls it."""
-        module, name, offset, length = self.functions[number]
+        module, name, offset, length = self.tail()[1][number]
         function = _function(module, name, number)
         if stub_number(function.__code__) == number:  # another thread may have been here
             self.thawed.append(number)
@@ -159,18 +186,18 @@ class Image:
     def learn(self) -> None:
         """Saves what this run missed. Not being able to is no error."""
         self.missed = [name for name in self.missed if name in sys.modules]
-        if (self.missed or len(self.strays) >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
+        if (self.missed or not self.extensions or len(self.strays) >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
                 and "PYTHONDONTWRITEBYTECODE" not in os.environ:
             from pktdiag.image_making import save
             save(self)
 
 
-def stub_number(code: CodeType) -> int:
+def stub_number(code: "CodeType") -> int:
     """Which function a stub's code stands for; -1: it is no stub."""
     return code.co_consts[-1] if code.co_name == "<stub>" else -1
 
 
-def _function(module: str, name: str, number: int) -> FunctionType:
+def _function(module: str, name: str, number: int) -> "FunctionType":
     """The function that holds a stub: under its name, or wherever it has gone since."""
     found: Any = sys.modules.get(module)
     for part in name.split("."):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
+    from pktdiag.image import Stamp
+
 
 def save(image: Image) -> None:
     """Writes the next image, if it may."""
@@ -34,25 +36,27 @@ def save(image: Image) -> None:
 class _Making:
     def __init__(self, image: Image) -> None:
         self._image = image
+        self._index, functions, warm = image.tail()
         self._chunks: list[bytes] = []
         self._offset = 0
         self._functions: list[tuple[str, str, int, int]] = []
-        self._warm = image.warm | {image.functions[number][:2] for number in image.thawed}
+        self._warm = warm | {functions[number][:2] for number in image.thawed}
         self._needs: dict[str, list[str]] = {}
 
     def data(self) -> bytes:
         codes: dict[str, CodeType] = {}
-        index: dict[str, tuple[int, int, bool, int, int]] = {}
-        for name in dict.fromkeys((*self._image.index, *self._image.missed)):
+        index: dict[str, tuple[Stamp, int, int]] = {}
+        for name in dict.fromkeys((*self._index, *self._image.missed)):
             made = self._compiled(name) if name != __name__ else None
             if made is not None:
-                code, is_package, before = made
+                stamp, code = made
                 codes[name] = self._frozen(name, code)
-                index[name] = (*self._put(dumps(codes[name])), is_package, before.st_mtime_ns, before.st_size)
-        tracks: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+                index[name] = (stamp, *self._put(dumps(codes[name])))
+        tracks = {}
         for command, track in self._tracks().items():
-            tracks[command] = (*self._put(dumps(tuple(codes[name] for name in track))), track)
-        head = dumps((STAMP, self._offset, index, tracks, tuple(self._functions), frozenset(self._warm)))
+            tracks[command] = self._put(dumps((tuple(index[name][0] for name in track), tuple(codes[name] for name in track))))
+        rest = self._put(dumps((index, tuple(self._functions), frozenset(self._warm))))
+        head = dumps((STAMP, self._offset, tracks, _extensions(), rest))
         return len(head).to_bytes(4, "big") + head + b"".join(self._chunks)
 
     def _put(self, data: bytes) -> tuple[int, int]:
@@ -63,7 +67,7 @@ class _Making:
     def _tracks(self) -> dict[str, tuple[str, ...]]:
         """Every command's modules, each behind those it imports; what this run used is added to its own command's."""
         image = self._image
-        tracks = {command: list(entry[2]) for command, entry in image.tracks.items()}
+        tracks = {command: [stamp[0] for stamp in image.read(command)[0]] for command in image.tracks}
         if image.command:
             tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs)
         return {command: self._in_order(track) for command, track in tracks.items()}
@@ -82,8 +86,8 @@ class _Making:
             add(name)
         return tuple(done)
 
-    def _compiled(self, name: str) -> tuple[CodeType, bool, os.stat_result] | None:
-        """A module's pruned code, whether it is a package, its source's stamp; None when there is no such source."""
+    def _compiled(self, name: str) -> tuple[Stamp, CodeType] | None:
+        """A module's stamp and pruned code; None when there is no such source."""
         base = f"{FOLDER}/{name[8:].replace('.', '/')}"
         for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
             try:
@@ -94,7 +98,7 @@ class _Making:
                 tree = _Pruning().visit(ast.parse(file.read(), path))
             self._needs[name] = list(_imported(name, tree))
             code = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
-            return _without_columns(code), is_package, before
+            return (name, is_package, before.st_mtime_ns, before.st_size), _without_columns(code)
         return None
 
     def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:
@@ -127,6 +131,15 @@ def _inner(code: CodeType) -> Iterator[CodeType]:
     return (const for const in code.co_consts if hasattr(const, "co_code"))
 
 
+def _extensions() -> dict[str, str]:
+    """Python's own C modules that this run has loaded, and where from."""
+    from importlib.machinery import ExtensionFileLoader
+
+    loaded = ((name, getattr(module, "__spec__", None)) for name, module in sys.modules.items())
+    return {name: spec.origin for name, spec in loaded
+            if spec is not None and isinstance(spec.loader, ExtensionFileLoader) and spec.origin and name.startswith("_")}
+
+
 def _imported(name: str, tree: ast.Module) -> Iterator[str]:
     """What a module imports as it runs, names that are no modules among them; not its own packages, which come behind
     the parts that they import."""
@@ -145,6 +158,11 @@ class _Pruning(ast.NodeTransformer):
     def visit_Module(self, node: ast.Module) -> ast.Module:
         self.generic_visit(node)
         node.body = [_plain(one) for one in _spoken(node.body) if not _bare(one) and not _about_annotations(one)]
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        if node.module == "struct":  # a module of two lines around the C one
+            node.module = "_struct"
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:

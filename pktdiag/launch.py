@@ -18,8 +18,16 @@ class LateSite:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, __file__[: -len("/pktdiag/launch.py")] or "/")
-    sys.meta_path.append(LateSite())
-    from pktdiag.__main__ import main
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import spec_from_file_location
 
-    main()
+    here = __file__[: -len("/launch.py")]
+    sys.path.insert(0, here[: -len("/pktdiag")] or "/")
+    sys.meta_path.append(LateSite())
+    # The three modules that are needed before the image is open; looking for them along sys.path takes thrice as long.
+    for name, file, folder in (("pktdiag", "__init__", [here]), ("pktdiag.image", "image", None), ("pktdiag.__main__", "__main__", None)):
+        spec = spec_from_file_location(name, f"{here}/{file}.py", submodule_search_locations=folder)
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    module.main()
