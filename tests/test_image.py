@@ -67,6 +67,67 @@ def test_a_moved_package_has_no_image(copy: Path) -> None:
     assert from_image(moved) == set()
 
 
+def saved(copy: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """What a script prints that has the copy's image module and its making at hand."""
+    head = "import sys\nfrom pktdiag import image, image_making\nmade = image.install()\n"
+    done = subprocess.run([sys.executable, "-c", head + script], cwd=copy, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+ALL = """
+from pathlib import Path
+for path in sorted(Path(image.FOLDER).rglob('*.py')):
+    parts = path.relative_to(image.FOLDER).with_suffix('').parts
+    name = '.'.join(('pktdiag', *parts)).removesuffix('.__init__')
+    if name.count('.') and parts[-1] not in ('__main__', 'launch', 'image', 'image_making'):
+        made.missed.append(name)
+"""
+
+
+def test_functions_that_sleep_answer_as_if_awake(copy: Path) -> None:
+    """An image of the whole package in which every function is a stub."""
+    saved(copy, ALL + "image_making.save(made)\n")
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    for argv in (["trace", "127.0.0.1:9/udp"], ["why-dropped", "127.0.0.1:9/udp", "--json"], ["hooks", "--json"], ["trace", "nonsense address"]):
+        runs = [subprocess.run([sys.executable, "-I", "-S", root / "pktdiag" / "launch.py", *argv], capture_output=True, text=True,
+                               timeout=60, check=False, env=environment) for root in (copy, ROOT)]
+        assert (runs[0].returncode, runs[0].stdout, runs[0].stderr) == (runs[1].returncode, runs[1].stdout, runs[1].stderr)
+
+
+def test_a_stub_is_found_wherever_it_went(copy: Path) -> None:
+    script = ("from pktdiag.collect import mounts\nkept = mounts.unescape\nmounts.unescape = None\n"
+              "assert image.stub_number(kept.__code__) >= 0\nprint(kept('/mnt/a' + chr(92) + '040b'))\n"
+              "assert image.stub_number(kept.__code__) < 0 and len(made.thawed) == 1\n")
+    saved(copy, ALL + "image_making.save(made)\n")
+    assert saved(copy, script).stdout == "/mnt/a b\n"
+
+
+def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
+    for _ in range(3):
+        from_image(copy)
+    script = ("made.run_track('trace')\nbrought = set(sys.modules)\nassert 'pktdiag.cli.trace' in brought and not made.strays\n"
+              "import pktdiag.cli.trace\nassert not made.strays and not made.missed\n"
+              "(lambda p: p.write_text(p.read_text() + '\\n'))(__import__('pathlib').Path(image.FOLDER, 'cli', 'trace.py'))\n")
+    saved(copy, script)
+    stale = "made.run_track('trace')\nassert 'pktdiag.cli.trace' not in sys.modules and 'pktdiag.cli' not in sys.modules\n"
+    saved(copy, stale)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has line tables without columns")
+def test_lines_stay_where_they_are(copy: Path) -> None:
+    script = ("from pathlib import Path\n"
+              "def same(one, two):\n"
+              "    assert [x for x in one.co_lines()] and list(expanded(one)) == list(expanded(two)), one\n"
+              "    [same(*pair) for pair in zip(one.co_consts, two.co_consts) if hasattr(pair[0], 'co_code')]\n"
+              "def expanded(code):\n"
+              "    return [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]\n"
+              "for path in Path(image.FOLDER).rglob('*.py'):\n"
+              "    code = compile(path.read_text(), str(path), 'exec', dont_inherit=True)\n"
+              "    same(code, image_making._without_columns(code))\n")
+    saved(copy, script)
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["trace", "--help"], ["trace", "nonsense address"]])
 def test_the_launcher_finds_site_packages_when_needed(argv: list[str]) -> None:
     launched = subprocess.run([sys.executable, "-I", "-S", ROOT / "pktdiag" / "launch.py", *argv], capture_output=True, text=True,

@@ -62,10 +62,14 @@ def _shared(buffer: bytearray) -> Any:
 
 def setns(fd: int) -> None:
     """Moves this thread into the network namespace ``fd`` refers to. OSError when refused."""
-    if hasattr(os, "setns"):  # Python 3.12
-        os.setns(fd, CLONE_NEWNET)
-    else:
-        _call("setns", fd, CLONE_NEWNET)
+    _setns(fd, CLONE_NEWNET)
+
+
+def _setns_in_c(fd: int, kind: int) -> None:
+    _call("setns", fd, kind)
+
+
+_setns: Callable[[int, int], None] = getattr(os, "setns", _setns_in_c)  # Python 3.12
 
 
 def getsockopt(fd: int, level: int, option: int, buffer: bytearray) -> int:

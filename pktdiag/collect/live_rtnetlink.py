@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _FAMILY = {2: "IPv4", 10: "IPv6"}
 
 
+def _plain(content: bytes | None) -> str | None:
+    return None if content is None else content.decode("utf-8", "surrogateescape").strip()
+
+
 class RtnetlinkPart(Asking):
     """See ``model.view.NamespaceView`` for what each method answers."""
 
@@ -25,7 +29,8 @@ class RtnetlinkPart(Asking):
         return self.ask("links", "network interfaces", lambda: read_links(self.door.route()))
 
     def link(self, ifindex: int) -> Link | None:
-        if "links" in self._known:
+        # A packet that comes to another namespace wants all its devices in a moment (what is stacked on the one it comes in).
+        if "links" in self._known or not self.door.here:
             return self.links().get(ifindex)
         return self.ask(("link", ifindex), f"interface {ifindex}", lambda: read_link(self.door.route(), ifindex))
 
@@ -144,9 +149,25 @@ class RtnetlinkPart(Asking):
         return self.ask(("bpf", ifindex), f"BPF programs attached to interface {ifindex}", read)
 
     def sysctl(self, path: str) -> str | None:
+        # Most settings of a device count together with the same one of "all": two in one visit.
+        known = self._known.get(("sysctl", path), self)
+        if known is None or type(known) is str:
+            return known
+        both = [path]
+        parts = path.split("/")
+        if len(parts) == 5 and parts[2] == "conf" and parts[3] != "all":
+            companion = f"{parts[0]}/{parts[1]}/conf/all/{parts[4]}"
+            if ("sysctl", companion) not in self._known:
+                both.append(companion)
+
         def read() -> str | None:
-            content = self.door.read("/proc/sys/" + path)
-            return None if content is None else content.decode("utf-8", "surrogateescape").strip()
+            contents = self.door.sysctls(tuple("/proc/sys/" + one for one in both))
+            for one, content in zip(both[1:], contents[1:]):
+                if not isinstance(content, OSError):
+                    self._known["sysctl", one] = _plain(content)
+            if isinstance(contents[0], OSError):
+                raise contents[0]
+            return _plain(contents[0])
 
         return self.ask(("sysctl", path), f"sysctl {path}", read)
 

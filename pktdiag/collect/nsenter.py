@@ -102,14 +102,14 @@ class Door:
     def __init__(self, inode: int, path: str, pool: FdPool) -> None:
         self.inode, self.path = inode, path
         self._pool = pool
-        self._here = os.stat(OWN_NAMESPACE).st_ino == inode
+        self.here = os.stat(OWN_NAMESPACE).st_ino == inode
 
     def fd(self) -> int:
         """A descriptor of the namespace. FileNotFoundError when ``path`` has come to name another one."""
         key = (self.inode, "ns")
         known = self._pool.get(key)
         if not isinstance(known, NamespaceFd):
-            known = NamespaceFd(OWN_NAMESPACE if self._here else self.path)
+            known = NamespaceFd(OWN_NAMESPACE if self.here else self.path)
             if os.fstat(known.fd).st_ino != self.inode:  # the pid was used again by another process
                 known.close()
                 raise FileNotFoundError(2, os.strerror(2), self.path)
@@ -118,7 +118,7 @@ class Door:
 
     def inside(self) -> Visit:
         """``with door.inside():`` this thread stands in the namespace within the block."""
-        return _STAY if self._here else Visit(self.fd(), self._pool.home())
+        return _STAY if self.here else Visit(self.fd(), self._pool.home())
 
     def _netlink(self, name: str, protocol: int) -> Netlink:
         known = self._pool.get((self.inode, name))
@@ -154,8 +154,29 @@ class Door:
             chunks = []
             while chunk := os.read(fd, 1 << 16):
                 chunks.append(chunk)
-                if len(chunk) < 512 and path.startswith("/proc/sys/"):
-                    break  # a sysctl comes in one piece; asking for the end costs as much as asking for it
             return b"".join(chunks)
         finally:
             os.close(fd)
+
+    def sysctls(self, paths: tuple[str, ...]) -> list[bytes | OSError | None]:
+        """Files below /proc/sys, as the namespace sees them, in one visit; an error stands in its place."""
+        found: list[bytes | OSError | None] = []
+        with self.inside():
+            for path in paths:
+                try:
+                    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                except (FileNotFoundError, NotADirectoryError):
+                    found.append(None)
+                except OSError as error:
+                    found.append(error)
+                else:
+                    try:
+                        content = os.read(fd, 1 << 12)  # a sysctl comes in one piece of at most a page (proc_sys_call_handler)
+                        while len(content) >= 512 and (more := os.read(fd, 1 << 16)):
+                            content += more
+                        found.append(content)
+                    except OSError as error:
+                        found.append(error)
+                    finally:
+                        os.close(fd)
+        return found

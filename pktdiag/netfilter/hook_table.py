@@ -87,6 +87,13 @@ def entries(ns: NamespaceView, pf: int, hook: int, device: Link | None) -> tuple
     return tuple(in_order(found))
 
 
+def hooks_devices(ns: NamespaceView) -> bool:
+    """Whether anything may hang at the ingress or egress of some device. Raises Unreadable."""
+    from pktdiag.netfilter.nft.load import base_chains
+
+    return any(base_chains(ns, family) for family in _chain_families(NFPROTO_NETDEV))
+
+
 def in_order(found: Sequence[Entry]) -> list[Entry]:
     """Ascending priority; among equals the younger first as far as handles tell, see :func:`certain`."""
     return sorted(found, key=lambda entry: (entry.priority, _KIND_ORDER.get(entry.kind, 1), _youth(entry)))

@@ -5,6 +5,7 @@ Source: net/netfilter/core.c (nf_hook_slow), net/netfilter/nf_queue.c (nf_reinje
 
 from __future__ import annotations
 
+from pktdiag.model.kernel import NF_NETDEV_EGRESS, NFPROTO_NETDEV
 from pktdiag.netfilter import hook_table
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 from pktdiag.netfilter.hook_table import Entry
@@ -34,16 +35,21 @@ def run(ctx: HookContext, *, above: int | None = None, extra: Sequence[Entry] = 
 
 def entries_of(ctx: HookContext, ifindex: int) -> tuple[Entry, ...]:
     """:func:`hook_table.entries`, remembered for one replay; the device matters to ingress and egress hooks only."""
-    from pktdiag.model.kernel import NF_NETDEV_EGRESS, NFPROTO_NETDEV
-
+    conns = ctx.services.conns
     netdev = ctx.pf == NFPROTO_NETDEV
+    if netdev:
+        any_device = ("device hooks", ctx.ns.id)
+        if any_device not in conns:
+            conns[any_device] = hook_table.hooks_devices(ctx.ns)
+        if not conns[any_device]:
+            return ()
     key = ("hooks", ctx.ns.id, ctx.pf, ctx.hook, ifindex if netdev else 0)
-    known = ctx.services.conns.get(key)
+    known = conns.get(key)
     if isinstance(known, tuple):
         return known
     device = (ctx.outdev if ctx.hook == NF_NETDEV_EGRESS else ctx.indev) if netdev else None
     made = hook_table.entries(ctx.ns, ctx.pf, ctx.hook, device)
-    ctx.services.conns[key] = made
+    conns[key] = made
     return made
 
 

@@ -100,17 +100,17 @@ def conf(ns: NamespaceView, family: int, device: str, key: str) -> int:
 
 def conf_max(ns: NamespaceView, device: str, key: str) -> int:
     """IN_DEV_MAXCONF: the larger of conf.all and conf.DEVICE (include/linux/inetdevice.h)."""
-    return max(conf(ns, AF_INET, "all", key), conf(ns, AF_INET, device, key))
+    return max(conf(ns, AF_INET, device, key), conf(ns, AF_INET, "all", key))
 
 
 def conf_or(ns: NamespaceView, device: str, key: str) -> bool:
     """IN_DEV_ORCONF: either of them."""
-    return bool(conf(ns, AF_INET, "all", key) or conf(ns, AF_INET, device, key))
+    return bool(conf(ns, AF_INET, device, key) or conf(ns, AF_INET, "all", key))
 
 
 def conf_and(ns: NamespaceView, device: str, key: str) -> bool:
     """IN_DEV_ANDCONF: both of them."""
-    return bool(conf(ns, AF_INET, "all", key) and conf(ns, AF_INET, device, key))
+    return bool(conf(ns, AF_INET, device, key) and conf(ns, AF_INET, "all", key))
 
 
 def select_address(ns: NamespaceView, device: Link | None, dst: bytes | None, scope: int) -> bytes:

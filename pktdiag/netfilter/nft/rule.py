@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pktdiag.netfilter.nft.render.parts import Part
+
 _HEADER = Struct("=HH").unpack_from
 NFTA_RULE_EXPRESSIONS = 4
 FAMILY_NAMES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
@@ -21,7 +23,7 @@ FAMILY_NAMES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6
 class Rule:
     """NFT_MSG_NEWRULE with its place in the chain. Expressions are decoded one by one, when evaluation reaches them."""
 
-    __slots__ = ("_end", "_ref", "_start", "chain", "family", "index", "payload", "table")
+    __slots__ = ("_end", "_ref", "_start", "chain", "family", "index", "parts", "payload", "table")
 
     def __init__(self, payload: bytes, family: int, table: str, chain: str, index: int) -> None:
         self.payload = payload
@@ -29,6 +31,8 @@ class Rule:
         self._start = -1
         self._end = -1
         self._ref: RuleRef | None = None
+        self.parts: tuple[str, list[Part]] | None = None
+        """As its tool writes it, once somebody has asked (``render.rule_text``)."""
 
     def span(self) -> tuple[int, int]:
         """Where the expressions start and end in the payload."""

@@ -14,6 +14,12 @@ BACKENDS = {2: "iptables-nft", 10: "iptables-nft", 3: "arptables-nft", 7: "ebtab
 
 def rule_parts(ns: NamespaceView, rule: Rule) -> tuple[str, list[Part]]:
     """(backend, parts): "iptables-nft" and its like for rules these tools made, "nft" for all others."""
+    if rule.parts is None:
+        rule.parts = _rule_parts(ns, rule)
+    return rule.parts
+
+
+def _rule_parts(ns: NamespaceView, rule: Rule) -> tuple[str, list[Part]]:
     expressions = list(rule.expressions())
     if made_by_iptables(ns, rule.family, rule.table):
         parts = _iptables_parts(ns, rule, expressions)
