@@ -29,8 +29,7 @@ class RtnetlinkPart(Asking):
         return self.ask("links", "network interfaces", lambda: read_links(self.door.route()))
 
     def link(self, ifindex: int) -> Link | None:
-        # A packet that comes to another namespace wants all its devices in a moment (what is stacked on the one it comes in).
-        if "links" in self._known or not self.door.here:
+        if "links" in self._known:
             return self.links().get(ifindex)
         return self.ask(("link", ifindex), f"interface {ifindex}", lambda: read_link(self.door.route(), ifindex))
 

@@ -102,14 +102,14 @@ class Door:
     def __init__(self, inode: int, path: str, pool: FdPool) -> None:
         self.inode, self.path = inode, path
         self._pool = pool
-        self.here = os.stat(OWN_NAMESPACE).st_ino == inode
+        self._here = os.stat(OWN_NAMESPACE).st_ino == inode
 
     def fd(self) -> int:
         """A descriptor of the namespace. FileNotFoundError when ``path`` has come to name another one."""
         key = (self.inode, "ns")
         known = self._pool.get(key)
         if not isinstance(known, NamespaceFd):
-            known = NamespaceFd(OWN_NAMESPACE if self.here else self.path)
+            known = NamespaceFd(OWN_NAMESPACE if self._here else self.path)
             if os.fstat(known.fd).st_ino != self.inode:  # the pid was used again by another process
                 known.close()
                 raise FileNotFoundError(2, os.strerror(2), self.path)
@@ -118,7 +118,7 @@ class Door:
 
     def inside(self) -> Visit:
         """``with door.inside():`` this thread stands in the namespace within the block."""
-        return _STAY if self.here else Visit(self.fd(), self._pool.home())
+        return _STAY if self._here else Visit(self.fd(), self._pool.home())
 
     def _netlink(self, name: str, protocol: int) -> Netlink:
         known = self._pool.get((self.inode, name))
