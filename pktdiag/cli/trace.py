@@ -8,6 +8,7 @@ from pktdiag.cli.errors import EXIT_DEPENDS, EXIT_LOST, EXIT_THROUGH
 from pktdiag.cli.host import LivePlaces, selector
 from pktdiag.cli.host import namespace as named
 from pktdiag.collect.live import LiveHost
+from pktdiag.model.kernel import AF_INET
 from pktdiag.model.trace import DEPENDS, THROUGH_VERDICTS, Trace
 
 TYPE_CHECKING = False
@@ -34,11 +35,19 @@ def exit_status(trace: Trace) -> int:
     return EXIT_DEPENDS if trace.verdict == DEPENDS else EXIT_LOST
 
 
+def _starts_here(values: dict[str, Any]) -> bool:
+    """Whether the packet is IPv4 and meets this namespace first, as far as a glance tells."""
+    words = values["words"] or ()
+    return not values["ns"] and bool(words) and all(word[:1].isdigit() and word.count(":") < 2 for word in words)
+
+
 def _run(values: dict[str, Any], why: bool) -> int:
-    from pktdiag.cli.question import build
-    from pktdiag.walk.api import trace as walk
     host = LiveHost()
     host.assume_empty = values["assume_empty"]
+    if _starts_here(values):
+        host.read_early(AF_INET)
+    from pktdiag.cli.question import build
+    from pktdiag.walk.api import trace as walk
     question = build(host, values, selector(host), lambda text: named(host, text))
     trace = walk(host, question)
     if why:

@@ -34,6 +34,12 @@ def _function(name: str) -> Callable[..., int]:
     return function
 
 
+def prepare(*names: str) -> None:
+    """Looks functions up that another thread is going to call."""
+    for name in names:
+        _function(name)
+
+
 def _call(name: str, *arguments: object) -> int:
     result = (_functions.get(name) or _function(name))(*arguments)
     if result < 0:

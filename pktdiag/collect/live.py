@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pktdiag.collect.early import EarlyTables
     from pktdiag.collect.netlink import Netlink
 
 
@@ -33,6 +34,7 @@ class LiveHost:
         self._own = os.stat(OWN_NAMESPACE).st_ino
         self._processes: dict[str, Sequence[Process]] = {}
         self._all_pids: dict[str, tuple[int, ...]] = {}
+        self._early: EarlyTables | None = None
 
     # -- namespaces --------------------------------------------------------------------------------------------------
     def current_namespace(self) -> LiveNamespace:
@@ -136,6 +138,16 @@ class LiveHost:
                 self._candidates[inode] = path
                 yield inode, path
 
+    def read_early(self, family: int) -> None:
+        """Starts reading the legacy tables of our own namespace, for whoever asks for them later."""
+        from pktdiag.collect.early import EarlyTables
+
+        self._early = EarlyTables(family)
+
+    def early_table(self, asking: Door, family: int, table: str) -> tuple[bytes, bytes] | None:
+        """A table :meth:`read_early` has read or is reading, once."""
+        return self._early.take(family, table) if self._early is not None and asking.inode == self._own else None
+
     # -- processes -----------------------------------------------------------------------------------------------------
     def container_of(self, netns: str) -> str | None:
         from pktdiag.collect import containers
@@ -191,6 +203,7 @@ class LiveHost:
         self._gaps.clear()
         self._processes.clear()
         self._all_pids.clear()
+        self._early = None
         from pktdiag.collect import containers, modules, rtnl_link
 
         containers.forget()

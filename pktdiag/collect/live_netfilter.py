@@ -88,6 +88,9 @@ class NetfilterPart(Asking):
         def read() -> tuple[bytes, bytes]:
             if table not in self.xt_tables(family):
                 raise FileNotFoundError(2, "no such table")
+            early = self.host.early_table(self.door, family, table)
+            if early is not None:
+                return early
             with self.door.inside():
                 sock = RawSocket(socket_family(family))
             try:
