@@ -183,11 +183,17 @@ class Image:
         return function(*positional, **named)
 
     # -- for the next run ----------------------------------------------------------------------------------------------
+    def learns(self) -> bool:
+        """Whether this run's first word names a command: anything else gets no track."""
+        options = sys.modules.get("pktdiag.cli.options")
+        return self.command == "--help" or any(command.name == self.command for command in getattr(options, "COMMANDS", ()))
+
     def learn(self) -> None:
         """Saves what this run missed. Not being able to is no error."""
         self.missed = [name for name in self.missed if name in sys.modules]
-        if (self.missed or not self.extensions or len(self.strays) >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
-                and "PYTHONDONTWRITEBYTECODE" not in os.environ:
+        strays = len(self.strays) if self.learns() else 0
+        if (self.missed or strays >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
+                and "PYTHONDONTWRITEBYTECODE" not in os.environ and os.access(PATH.rpartition("/")[0], os.W_OK):
             from pktdiag.image_making import save
             save(self)
 

@@ -68,7 +68,7 @@ class _Making:
         """Every command's modules, each behind those it imports; what this run used is added to its own command's."""
         image = self._image
         tracks = {command: [stamp[0] for stamp in image.read(command)[0]] for command in image.tracks}
-        if image.command:
+        if image.learns():
             tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs)
         return {command: self._in_order(track) for command, track in tracks.items()}
 

@@ -116,6 +116,17 @@ def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
     saved(copy, stale)
 
 
+def test_an_unknown_command_leaves_no_track(copy: Path) -> None:
+    """Nor does it make an image over and over."""
+    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}"
+    made = []
+    for _ in range(3):
+        subprocess.run([sys.executable, "-m", "pktdiag", "nonsense"], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+        made.append(image.stat().st_mtime_ns)
+    assert made[1] == made[2]
+    assert saved(copy, "print(*made.tracks)").stdout.strip() == ""
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has line tables without columns")
 def test_lines_stay_where_they_are(copy: Path) -> None:
     script = ("from pathlib import Path\n"
