@@ -95,6 +95,9 @@ def crowd() -> Iterator[Row]:
             ("from an address", lambda pids: trace(labs.address_of(3), "192.0.2.9:80")),
         ):
             yield from ratio(f"1,000 containers / 10, {name}", 1.5, 10, (many, words(many_pids)), (few, words(few_pids)))
+        # The kernel, too, hands such a request to each of them: this one grows, but by no more than a look at each costs.
+        yield from ratio("1,000 containers / 10, an unknown neighbour asked for everywhere", 5, 10, (many, trace(f"pid:{many_pids[4]}", "172.17.200.1:80")),
+                         (few, trace(f"pid:{few_pids[4]}", "172.17.200.1:80")))
 
 
 ALL: dict[str, Callable[[], Iterator[Row]]] = {
