@@ -109,6 +109,13 @@ def attached(skb: Skb) -> tuple[Conn | None, int | None]:
     return skb.ct, skb.ct_state
 
 
+def seen_by_conntrack(skb: Skb) -> bool:
+    """``skb->_nfct != 0``: on a connection, with a template, or untracked. What was found invalid has nothing attached: on the
+    loopback device it comes to PRE_ROUTING as if it had never been looked at (nf_conntrack_core.c: nf_conntrack_in)."""
+    ct, state = attached(skb)
+    return ct is not None or state == CtState.UNTRACKED
+
+
 class Skb:
     """One copy of the packet on its way (struct sk_buff, the fields that decide something)."""
 

@@ -93,7 +93,8 @@ def output(walk: Walk, ns: NamespaceView, packet: Packet, *, oif: int = 0, mark:
             return _make_output(walk, ns, packet._replace(src=chosen), device, RTN_UNICAST, None)
     elif not addr.is_any(src) and (addr.is_multicast(dst) or addr.is_limited_broadcast(dst)):
         own = addr.owner(ns, src)
-        device = ns.link(own.ifindex) if own else None
+        # __ip_dev_find(): else the local table knows, as for 127.0.0.5
+        device = ns.link(own.ifindex) if own else ns.link(LOOPBACK_IFINDEX) if addr.is_loopback(src) and addr.is_local(ns, src) else None
         if device is not None:
             return _make_output(walk, ns, packet, device, RTN_UNICAST, None)
     if addr.is_any(dst):

@@ -11,6 +11,7 @@ import select
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -216,7 +217,8 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
                     wrong_anyway = {result.packet for result in bench.run(copy.deepcopy(host)) if result.mismatches}
                     results = [result._replace(mismatches=()) if result.packet in wrong_anyway else result for result in results]
             except Exception as error:
-                send({"broken": f"{seed}:{index}", "error": f"{type(error).__name__}: {error}"})
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                send({"broken": f"{seed}:{index}", "error": f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"})
                 continue
             for result in results:
                 send(message_of(result, bool(host.get("unknowable"))))
@@ -258,7 +260,6 @@ def with_bench(work: Callable[[Bench], Any]) -> Any:
         try:
             send({"result": work(bench)})
         except Exception:
-            import traceback
             send({"error": traceback.format_exc()})
 
     answer: dict[str, Any] = {"error": "the worker died"}

@@ -250,6 +250,9 @@ class Observer:
                         # Its ICMP error was sent just before (net/ipv4/arp.c: arp_error_report). A packet that had been on some
                         # device would be known by its address, so this one is of the host's own making.
                         kind = "answer" if any(s.kind == "request" for s in captured) else "request"
+                    if event.location in GIVEN_UP and drops and drops[-1].kind == "request" and not drops[-1].device and not moved:
+                        # The first that ends is the error about the one that waited: see above.
+                        drops[-1], kind = drops[-1]._replace(kind="?"), "request"
                 drops.append(DropSeen(event.reason, event.location, device, kind))
         return tuple(drops)
 

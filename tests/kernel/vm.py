@@ -33,7 +33,7 @@ mkdir /over/up /over/work
 mount -t overlay -o lowerdir=/host,upperdir=/over/up,workdir=/over/work overlay /new
 mkdir -p /new/usr/lib/modules /new/proc /new/sys /new/dev
 ln -s {image}/lib/modules/{version} /new/usr/lib/modules/{version}
-[ -e /new/usr/sbin/modprobe ] || ln -s {busybox} /new/usr/sbin/modprobe
+ln -sf {busybox} /new/usr/sbin/modprobe
 umount /proc /sys
 mount -t proc proc /new/proc; mount -t sysfs sys /new/sys; mount -t devtmpfs dev /new/dev
 mount -t tmpfs run /new/run

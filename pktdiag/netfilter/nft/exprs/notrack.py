@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import CtState, attached
+from pktdiag.netfilter.context import CtState, seen_by_conntrack
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
@@ -13,7 +13,7 @@ class Notrack(NamedTuple):
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
         """Only a packet that conntrack has not seen yet."""
         skb = run.skb
-        if attached(skb) == (None, None):
+        if not seen_by_conntrack(skb):
             skb.ct_state = CtState.UNTRACKED
         return None
 

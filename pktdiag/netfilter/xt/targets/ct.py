@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
-from pktdiag.netfilter.context import CtState, CtTemplate, HookContext, HookResult, attached
+from pktdiag.netfilter.context import CtState, CtTemplate, HookContext, HookResult, seen_by_conntrack
 from pktdiag.netfilter.xt.base import UnknownRevisionError, text
 
 NOTRACK, NOTRACK_ALIAS, ZONE_DIR_ORIG, ZONE_DIR_REPL, ZONE_MARK = (1 << bit for bit in range(5))
@@ -38,7 +38,7 @@ def evaluate(info: Ct, ctx: HookContext, rule: RuleRef | None) -> HookResult | N
     The template is left in ``skb.extra["ct_template"]``.
     """
     skb = ctx.skb
-    if attached(skb) != (None, None):
+    if seen_by_conntrack(skb):
         return None
     if info.flags & NOTRACK:
         skb.ct_state = CtState.UNTRACKED

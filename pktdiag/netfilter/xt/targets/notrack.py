@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.model.trace import RuleRef
-from pktdiag.netfilter.context import CtState, HookContext, HookResult, attached
+from pktdiag.netfilter.context import CtState, HookContext, HookResult, seen_by_conntrack
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 
@@ -13,7 +13,7 @@ def decode(rev: int, data: bytes, family: int) -> None:
 
 
 def evaluate(info: None, ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
-    if attached(ctx.skb) == (None, None):
+    if not seen_by_conntrack(ctx.skb):
         ctx.skb.ct_state = CtState.UNTRACKED
     return None
 
