@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from errno import EBADMSG
+from struct import error as struct_error
+
 from pktdiag.collect.nsenter import Door, FdPool
 from pktdiag.model.host import Gap, Process
 from pktdiag.model.view import Unreadable
@@ -62,6 +65,10 @@ class Asking:
             answer = read()
         except OSError as error:
             failure = self.unreadable(what, error)
+            known[key] = failure
+            raise failure from error
+        except (LookupError, ValueError, struct_error) as error:  # bytes that make no sense to the decoders
+            failure = self.unreadable(what, OSError(EBADMSG, str(error)))
             known[key] = failure
             raise failure from error
         known[key] = answer

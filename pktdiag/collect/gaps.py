@@ -31,6 +31,8 @@ def gap_of(netns: str, what: str, error: OSError) -> Gap:
         return Gap(netns, what, "permission denied", AS_ROOT)
     if number in (errno.ESRCH, errno.ENOENT) and error.filename:
         return Gap(netns, what, VANISHED, "ask again: its processes have ended")
+    if number == errno.EBADMSG:
+        return Gap(netns, what, f"what the kernel answered could not be understood ({error.args[1]})", "report it, with uname -r")
     if number == errno.EAGAIN:
         return Gap(netns, what, "the kernel did not answer within 10 seconds", "try again")
     if number == errno.EMFILE:

@@ -108,7 +108,8 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind
     skb.extra["answer_of_rule"] = answer.header_included  # made by a REJECT, not by a protocol
-    skb.extra["kernel socket"] = answer.kind not in ("udp-reply", "syn-ack") and not (answer.kind == "rst" and answer.header_included)
+    skb.extra["kernel socket"] = answer.kind not in ("udp-reply", "syn-ack", "rst") or (
+        answer.kind == "rst" and not answer.header_included and len(answer.packet.dst) == 4)  # tcp_v6_send_response() sets none
     if answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included):
         # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
         track.attach(skb, answer.skb)

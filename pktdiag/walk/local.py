@@ -16,6 +16,8 @@ from pktdiag.model.kernel import (
     PACKET_HOST,
     PROTO_NAMES,
     TCP_ACK,
+    TCP_CWR,
+    TCP_ECE,
     TCP_ESTABLISHED,
     TCP_FIN,
     TCP_LISTEN,
@@ -204,8 +206,14 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         _delivered(walk, ns, dev, skb, sock)
         if walk.question.with_reply:
             icmp.answer_with(walk, ns, skb, sock, "syn-ack", reply_packet(packet)._replace(
-                tcp_flags=TCP_SYN | TCP_ACK, length=60 if packet.family == AF_INET else 80, payload=b"", tcp_options=b"",
+                tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=60 if packet.family == AF_INET else 80, payload=b"", tcp_options=b"",
                 unknown=packet.unknown | {"tcp_options"}))
+
+
+def _ecn(ns: NamespaceView, packet: Packet) -> int:
+    """tcp_ecn_create_request(): a SYN that asks for ECN, in an IP packet that is not marked itself, is granted it."""
+    asked = packet.tcp_flags & (TCP_ECE | TCP_CWR) == TCP_ECE | TCP_CWR and not packet.tos & 3
+    return TCP_ECE if asked and (ns.sysctl("net/ipv4/tcp_ecn") or "2") != "0" else 0
 
 
 def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

@@ -96,7 +96,7 @@ class _Maker:
             chosen: list[tuple[str, ...]] = [rng.choice(fitting) for _ in range(rng.choice((3, 6, 9)) if table != "nat" else 2)]
             for tag, _, _, text in chosen:
                 rules.append((values.fill(text), (tag,)))
-            pools = ["TARGETS"] * rng.choice((1, 2)) + (["UNKNOWABLE"] if self.unknowable else [])
+            pools = ["TARGETS"] * (rng.choice((1, 2)) if family == "4" else 3) + (["UNKNOWABLE"] if self.unknowable else [])
             for name in pools:
                 targets = [t for t in lines(name) if family in t[1] and ("n" not in t[1] or tool.endswith("nft"))
                            and table in t[2].split() and (t[3] == "*" or letter in t[3])]

@@ -15,6 +15,7 @@ from pktdiag.model.kernel import (
     NF_INET_LOCAL_IN,
     NF_INET_LOCAL_OUT,
     NF_INET_POST_ROUTING,
+    NF_INET_PRE_ROUTING,
     NF_NETDEV_EGRESS,
     NFPROTO_IPV4,
     NFPROTO_IPV6,
@@ -143,8 +144,8 @@ def _cgroup(run: Run) -> Value:
 
 
 def _rtclassid(run: Run) -> Value:
-    if run.skb.route is None:
-        return MISSING
+    if run.skb.route is None:  # br_netfilter's fake_rtable has no class, and is there once the bridge has decided
+        return word(0) if run.skb.physin is not None and run.ctx.hook != NF_INET_PRE_ROUTING else MISSING
     return 4, Var("the realm of the route", "rtclassid")
 
 

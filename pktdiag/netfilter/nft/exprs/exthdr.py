@@ -138,15 +138,10 @@ class ExthdrStrip(NamedTuple):
 def find_option(options: bytes, kind: int) -> int | None:
     """Offset of the first TCP option of a kind (optlen: end and no-operation are one byte long)."""
     at = 0
-    while at < len(options):
+    while at < len(options) - 1:  # the kernel never looks at the very last byte
         if options[at] == kind:
             return at
-        if options[at] <= 1:
-            at += 1
-            continue
-        if at + 1 >= len(options) or options[at + 1] == 0:
-            return None
-        at += options[at + 1]
+        at += 1 if options[at] <= 1 else options[at + 1] or 1
     return None
 
 

@@ -31,9 +31,9 @@ def decode(rev: int, data: bytes, family: int) -> Cgroup:
 
 
 def evaluate(info: Cgroup, ctx: HookContext) -> Tri:
-    """Without a full socket of this namespace it does not match, inverted or not. The kernel's own sockets are in class 0."""
-    if ctx.skb.extra.get("kernel socket") and info.path is None:
-        return (info.classid == 0) != info.invert
+    """Without a full socket of this namespace it does not match, inverted or not. Kernel sockets: class 0, the root group."""
+    if ctx.skb.extra.get("kernel socket"):
+        return (not info.path if info.path is not None else info.classid == 0) != info.invert
     if ctx.skb.sock is None or ctx.skb.sock_ns != ctx.ns.id:
         return False
     where = f"control group {info.path}" if info.path is not None else f"net_cls class {info.classid:#x}"

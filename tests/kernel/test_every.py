@@ -1,0 +1,65 @@
+"""Rules of every kind: that the generator emits them all, and that real packets met them and passed them by."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import every, every_nft, every_xt, judge
+from .generate import generate
+
+HOSTS = 700
+
+
+def wanted() -> set[str]:
+    """Every tag of both pools, but for what only unknowable hosts have."""
+    tags = {entry.tag for table in ("MATCHES", "STATEMENTS") for entry in every_nft.entries(table)}
+    tags |= {f"set {entry.tag}" for entry in every_nft.entries("DECLARATIONS")}
+    tags |= {name for name, _, _ in every_nft.fields()}
+    tags |= {row[0] for table in ("MATCHES", "TARGETS", "EBTABLES", "EBTARGETS", "ARPTABLES", "ARPTARGETS") for row in every_xt.lines(table)}
+    return tags | {f"ipset {row[0]}" for row in every_xt.lines("IPSETS")}
+
+
+def test_every_kind_of_rule_is_emitted() -> None:
+    sure: dict[str, int] = {}
+    unknowable: set[str] = set()
+    for index in range(every.EVERY - 1, HOSTS * every.EVERY, every.EVERY):
+        host = generate(1, index, everything=True)
+        for item in host["items"]:
+            for tag in item.get("tags", ()):
+                sure[tag] = sure.get(tag, 0) + 1
+                if host["unknowable"]:
+                    unknowable.add(tag)
+    assert not wanted() - set(sure), sorted(wanted() - set(sure))
+    operators = {"cmp ==", "cmp !=", "cmp <", "cmp >", "cmp <=", "cmp >=", "range", "range !=", "lookup", "lookup !", "lookup interval",
+                 "lookup interval !", "bitwise and", "bitwise and !="}
+    assert operators <= set(sure)
+    pools = {entry.tag for entry in every_nft.entries("UNKNOWABLE")} | {row[0] for row in every_xt.lines("UNKNOWABLE")}
+    assert len(pools & unknowable) > len(pools) // 2
+    only_there = pools - wanted()
+    assert all(tag in unknowable for tag in only_there & set(sure))
+
+
+def test_other_hosts_of_a_seed_stay_what_they_are() -> None:
+    for index in (0, 1, 2, 4):
+        assert generate(1, index, everything=True) == generate(1, index)
+    assert generate(1, 3, everything=True)["every"] and "every" not in generate(1, 3)
+    shares = [generate(1, index, everything=True)["unknowable"] for index in range(3, 403, 4)]
+    assert shares.count(True) == 10
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_the_kernel_says_what_matched_and_what_did_not() -> None:
+    summary = judge.run(100, SEED, jobs=1, first=every.EVERY - 1, step=every.EVERY, everything=True, progress=False)
+    wrong = [f"{m['host']}:{m['packet']} {m['mismatches'][0][1][:300]}" for m in summary.wrong]
+    assert not wrong, "\n".join(wrong)
+    hit = {tag for tag, (hits, _, _) in summary.coverage.items() if hits}
+    missed = {tag for tag, (_, misses, _) in summary.coverage.items() if misses}
+    both = hit & missed
+    print(f"{len(both)} kinds of rules both ways; never matched: {sorted(set(summary.coverage) - hit)}")
+    assert len(both) > 40
+    assert "cmp ==" in both
+    assert "lookup" in both
+
+
+SEED = 8
