@@ -86,6 +86,7 @@ class Lab:
         self.prefix = f"pdct{os.getpid()}{name}"
         self.places: dict[str, Place] = {}
         self.namespaces = self.places  # what tests.kernel.send looks at
+        self.begun: dict[tuple[str, int, str, int], int] = {}  # likewise
         self.listeners: list[Listening] = []
         self._stamps = keep_timestamps_on()
         self._processes: list[subprocess.Popen[str]] = []
