@@ -348,7 +348,7 @@ payload set hoplimit | i6 | * | ip6 hoplimit > 5 $m counter ip6 hoplimit set 30 
 payload set dscp6 | i6 | * | $m counter ip6 dscp set 46 ;; ip6 dscp 46 counter
 payload set flowlabel | i6 | * | $m counter ip6 flowlabel set 5 ;; ip6 flowlabel 5 counter
 payload set ether | b | pf | $m counter ether saddr set 02:00:00:00:00:77 ;; ether saddr 02:00:00:00:00:77 counter
-exthdr set maxseg | i46 | * | tcp flags syn counter tcp option maxseg size set 1000 ;; tcp option maxseg size 1000 counter
+exthdr set maxseg | i46 | * | tcp flags syn counter tcp option maxseg size set 1400 ;; tcp option maxseg size 1400 counter
 exthdr set maxseg rt | i46 | ft | tcp flags syn counter tcp option maxseg size set rt mtu ;; tcp option maxseg size < 1460 counter
 exthdr reset | i46 | * | tcp flags syn counter reset tcp option sack-perm ;; tcp option sack-perm missing counter
 log | i46b | * | $m counter log prefix "every "

@@ -222,7 +222,7 @@ SNAT6 | 6 | nat | T | $m -j SNAT --to-source $b
 SNPT | 6 | mangle | T | -s 2001:db8:1::/64 -j SNPT --src-pfx 2001:db8:1::/64 --dst-pfx 2001:db8:77::/64
 DNPT | 6 | mangle | P | -d 2001:db8:77::/64 -j DNPT --src-pfx 2001:db8:77::/64 --dst-pfx 2001:db8:1::/64
 SYNPROXY | 46 | filter | IF | -p tcp --dport $p -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460
-TCPMSS | 46 | mangle | * | -p tcp --syn -j TCPMSS --set-mss 1000
+TCPMSS | 46 | mangle | * | -p tcp --syn -j TCPMSS --set-mss 1400
 TCPMSS clamp | 46 | mangle | FOT | -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 TCPOPTSTRIP | 46 | mangle | * | -p tcp -j TCPOPTSTRIP --strip-options 2,4,8
 TOS | 46 | mangle | * | $m -j TOS --set-tos 0x10/0x3f
