@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +20,14 @@ QUIET_SYSCTLS = {
     # No traffic but ours: no DAD, RS or MLD; a neighbour that does not answer is known to be absent within 60 ms.
     "net/ipv6/conf/default/accept_dad": "0", "net/ipv6/conf/all/accept_dad": "0",
     "net/ipv6/conf/default/router_solicitations": "0", "net/ipv6/conf/default/addr_gen_mode": "1",
+    # Multicast listeners report once, within REPORTED, instead of at some moment of the first seconds.
+    "net/ipv6/conf/default/mldv2_unsolicited_report_interval": "1", "net/ipv6/conf/default/mldv1_unsolicited_report_interval": "1",
     "net/ipv4/tcp_synack_retries": "0", "net/ipv4/igmp_link_local_mcast_reports": "0",
     # Error messages are what is being looked at: not limited.
     "net/ipv4/icmp_ratelimit": "0", "net/ipv6/icmp/ratelimit": "0", "net/ipv4/icmp_ratemask": "0",
 }
+REPORTED = 0.03
+"""Seconds until the listener reports of new links are out (net/ipv6/mcast.c: mld_ifc_start_work adds two jiffies, twice)."""
 # Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
 QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
 SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 10
@@ -56,8 +61,10 @@ class Built:
             for name in namespaces(host):
                 self.namespaces[name] = Netns(name, home)
             quiet = dict(QUIET_SYSCTLS)
+            self.reports = True
             if not any("2001:db8" in item.get("line", "") for item in host["items"]):
                 # A host that has no IPv6 address needs no multicast listener reports either.
+                self.reports = False
                 quiet |= {"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"}
             for ns in self.namespaces.values():
                 with ns.inside():
@@ -81,6 +88,8 @@ class Built:
                     for item in of(host, "listen", ns.name):
                         self._listen(ns, item)
             self.sync_links()
+            if self.reports:
+                time.sleep(REPORTED)
             if self.failed and not lenient:
                 raise BuildError("; ".join(self.failed))
         except BaseException:

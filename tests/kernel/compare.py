@@ -11,7 +11,7 @@ from pktdiag.model.trace import DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED
 from .build import Built
 from .counters import RuleKey
 from .frames import Seen
-from .observe import Truth
+from .observe import GIVEN_UP, Truth
 from .send import Sender
 
 Plain = tuple[str, str, str, str, str, int, int, int]
@@ -236,7 +236,8 @@ class Judgement:
         if not alike(want, got):
             self._add("answer", f"predicted {_show(want)}\n      seen      {_show(got)}")
             return
-        drops = [d.reason for d in truth.drops if d.kind in ("answer", "?")]
+        # Whose of two packets waiting for one neighbour was which cannot always be told.
+        drops = [d.reason for d in truth.drops if d.kind in ("answer", "?") or d.location in GIVEN_UP]
         if reply.verdict in (DROPPED, REJECTED) and reply.drop is not None:
             reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
             if drops and reason not in drops:

@@ -242,7 +242,8 @@ class Observer:
                 moved = moved or kind in ("request", "answer")
             elif event.name == "kfree_skb" and event.protocol in (0, ethertype) and not event.location.startswith(not_ours):
                 device, kind = where.get(event.skb, ("", ""))
-                if not kind or (kind in ("arp", "nd") and event.location in GIVEN_UP):  # questions wait for nobody: a reused address
+                if not kind or kind == "arp" or (kind == "nd" and event.location in GIVEN_UP):
+                    # Not known, or an address used again: this is no ARP packet, and questions wait for no neighbour.
                     if event.pid != self.pid and event.reason != "NEIGH_FAILED" and event.location not in GIVEN_UP:
                         continue
                     kind = "?" if moved or drops else "request"
