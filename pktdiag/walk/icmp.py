@@ -199,6 +199,9 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         walk.drop(ns, "socket", dev, skb, "INVALID_PROTO",
                   f"An {name_of(packet)} message may not come to a broadcast or multicast address.",
                   counters=("IcmpInErrors",), cause="icmp-group")
+    elif v4 and group and kind == 13 and ns.sysctl("net/ipv4/icmp_echo_ignore_broadcasts") == "1":
+        walk.drop(ns, "socket", dev, skb, "INVALID_PROTO", "Timestamp requests to broadcast or multicast addresses are ignored "
+                  "(icmp_echo_ignore_broadcasts=1).", counters=("IcmpInErrors",), cause="echo-ignored")
     elif kind == (8 if v4 else 128):
         _echo(walk, ns, dev, skb, group)
     elif kind == (0 if v4 else 129):
@@ -209,9 +212,9 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     else:
         walk.deliver(ns, dev, skb, Receiver(ns.id, None, "kernel", walk.host.container_of(ns.id), None),
                      f"The kernel itself takes the {name_of(packet)} message.")
-        if v4 and kind == 13 and not group:
+        if v4 and kind == 13:
             walk.count(ns, "IcmpOutMsgs", "IcmpOutTimestampReps", "IcmpMsgOutType14")
-            _echo_answer(walk, ns, skb, 14)
+            _echo_answer(walk, ns, skb, 14, group)
 
 
 def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> None:

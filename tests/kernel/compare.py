@@ -233,14 +233,17 @@ class Judgement:
                 self._add("answer", f"none of the answer's outcomes came true, seen {_show(got)}")
             return
         want = [plain(s, self.names) for s in reply.sightings]
+        if self._to_many():  # a packet to many has many answers; only one of them was asked about
+            got = [each for each in got if each in want]
         if not alike(want, got):
             self._add("answer", f"predicted {_show(want)}\n      seen      {_show(got)}")
             return
-        # Whose of two packets waiting for one neighbour was which cannot always be told.
-        drops = [d.reason for d in truth.drops if d.kind in ("answer", "?") or d.location in GIVEN_UP]
+        drops = [d.reason for d in truth.drops if d.kind in ("answer", "?")]
         if reply.verdict in (DROPPED, REJECTED) and reply.drop is not None:
             reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
-            if drops and reason not in drops:
+            # Whose of two packets waiting for one neighbour was which cannot always be told.
+            waited = [d.reason for d in truth.drops if d.location in GIVEN_UP]
+            if drops and reason not in drops + waited and not self._redirected():
                 self._add("answer", f"predicted the answer's drop {reason}, seen {truth.drops}")
         else:
             # Our raw TCP sender has no socket: what is at its address instead (nothing, a listener, a half-open connection)
@@ -248,7 +251,6 @@ class Judgement:
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
-            # A packet to many has many answers; only one of them was asked about.
             if not self._to_many() and any(d.kind == "answer" and d.reason not in refused for d in truth.drops):
                 self._add("answer", f"predicted the answer gets through ({reply.verdict}), seen {truth.drops}")
 
@@ -271,9 +273,13 @@ class Judgement:
         reply = self.trace.reply
         if reply is not None and reply.verdict == REJECTED:
             return True
-        if any(moved.get("IcmpOutRedirects") or moved.get("Icmp6OutRedirects") for moved in self.truth.counters.values()):
-            return True  # a redirect goes its own way beside the packet, and may be dropped on it
+        if self._redirected():
+            return True
         return self.sender.tag.proto in (6, 17) and self.sender.spec["how"] != "socket" and bool(self.truth.answer)
+
+    def _redirected(self) -> bool:
+        """A redirect goes its own way beside the packet, and may be dropped on it."""
+        return any(moved.get("IcmpOutRedirects") or moved.get("Icmp6OutRedirects") for moved in self.truth.counters.values())
 
     # -- counters and rules -------------------------------------------------------------------------------------------
     def _counters(self) -> None:
@@ -289,8 +295,8 @@ class Judgement:
         for name in self.truth.counters:
             for counter in COUNTED:
                 want, got = predicted.get((name, counter), 0), self.truth.counters[name].get(counter, 0)
-                if counter.startswith("Icmp6Out") and got > want and any(d.kind == "nd" for d in self.truth.drops):
-                    continue  # rules that reject neighbour discovery answer it, too
+                if counter.startswith(("Icmp6Out", "Ip6OutDiscards")) and got > want and any(s.kind == "nd" for s in self.truth.arp):
+                    continue  # rules drop neighbour discovery, or answer it, too
                 if counter == "IpOutNoRoutes" and self.sender.tag.proto == 1:
                     continue  # ping sockets count it, raw sockets do not: the question cannot tell which is meant
                 if want != got:
