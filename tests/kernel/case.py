@@ -73,7 +73,8 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         except (OSError, ValueError):
                             continue
                         try:
-                            predicted = trace(LiveHost(), ask)
+                            with LiveHost() as live:  # let go of the namespaces: thousands come after them
+                                predicted = trace(live, ask)
                         except Exception:
                             crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-12:])
                     seconds = time.perf_counter() - started
