@@ -18,17 +18,20 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import Unreadable
-from pktdiag.netfilter.context import ACCEPT, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown
+from pktdiag.netfilter.context import ACCEPT, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown, seen_by_conntrack
 
 NO_TEMPLATE = CtTemplate()
 
 
 def attach(answer: Skb, cause: Skb) -> None:
     """nf_ct_attach() / nf_conntrack_attach(): a reset or ICMP error made by REJECT belongs to the packet's connection,
-    in the other direction."""
+    in the other direction. What answers an untracked packet is left with a state and no connection: IP_CT_UNTRACKED counts as
+    the reply direction (CTINFO2DIR), so it becomes "related" to nothing, which NOTRACK takes for seen and conntrack does not."""
     if cause.ct is not None:
         answer.ct = cause.ct
         answer.ct_state = CtState.RELATED if is_reply(cause.ct_state) else CtState.RELATED_REPLY
+    elif seen_by_conntrack(cause):
+        answer.ct_state = CtState.RELATED
 
 
 def conntrack_in(ctx: HookContext) -> HookResult:
@@ -201,13 +204,14 @@ def _quoted(ctx: HookContext, template: CtTemplate, inner: Packet) -> tuple[Conn
 
 def _invalid(ctx: HookContext) -> HookResult:
     """No connection and not untracked is what ``ct state invalid`` matches."""
-    ctx.skb.ct, ctx.skb.ct_state = None, CtState.INVALID
+    skb = ctx.skb
+    skb.ct, skb.ct_state = None, CtState.RELATED if seen_by_conntrack(skb) else CtState.INVALID
     _tell(ctx)
     return ACCEPT
 
 
 def _tell(ctx: HookContext) -> None:
-    state = ctx.skb.ct_state
+    state = ctx.skb.ct_state if ctx.skb.ct is not None or ctx.skb.ct_state == CtState.UNTRACKED else None
     ctx.services.note(ctx, f"Connection tracking: {STATE_WORDS[state if state is not None else CtState.INVALID]}.")
 
 

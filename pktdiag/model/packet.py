@@ -48,6 +48,9 @@ def in_prefix(address: Address, prefix: Address, length: int) -> bool:
     return int.from_bytes(address, "big") >> shift == int.from_bytes(prefix, "big") >> shift
 
 
+_TURNED = {"sport": "dport", "dport": "sport"}
+
+
 class Packet(NamedTuple):
     """One IP packet as it stands at one point of its way.
 
@@ -97,6 +100,13 @@ class Packet(NamedTuple):
     @property
     def is_icmp(self) -> bool:
         return self.proto == (IPPROTO_ICMP if len(self.dst) == 4 else IPPROTO_ICMPV6)
+
+    def turned(self) -> Packet:
+        """From where it was going to where it came from, ports and what is unknown about them with it."""
+        unknown = self.unknown
+        if "sport" in unknown or "dport" in unknown:
+            unknown = frozenset(_TURNED.get(name, name) for name in unknown)
+        return self._replace(src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, unknown=unknown)
 
     def describe(self) -> str:
         """``tcp 198.51.100.1:40000 > 203.0.113.5:80``, in the order tcpdump prints."""

@@ -110,10 +110,11 @@ def attached(skb: Skb) -> tuple[Conn | None, int | None]:
 
 
 def seen_by_conntrack(skb: Skb) -> bool:
-    """``skb->_nfct != 0``: on a connection, with a template, or untracked. What was found invalid has nothing attached: on the
-    loopback device it comes to PRE_ROUTING as if it had never been looked at (nf_conntrack_core.c: nf_conntrack_in)."""
+    """``skb->_nfct != 0``: on a connection, with a template, untracked, or answering what was (conntrack/track.py: attach). What
+    was found invalid has nothing attached: on the loopback device it comes to PRE_ROUTING as if it had never been looked at
+    (nf_conntrack_core.c: nf_conntrack_in)."""
     ct, state = attached(skb)
-    return ct is not None or state == CtState.UNTRACKED
+    return ct is not None or state in (CtState.RELATED, CtState.UNTRACKED)
 
 
 class Skb:

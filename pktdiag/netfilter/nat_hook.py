@@ -29,10 +29,10 @@ def run_nat(ctx: HookContext, inside: tuple[Entry, ...]) -> HookResult:
         changed = manip.apply_error(skb.packet, conn, state, ctx.hook)
         if changed is None:
             return HookResult("drop", "NETFILTER_DROP", None, "an ICMP redirect cannot be translated", None, "nat-redirect")
-        if changed is not skb.packet:
-            _tell(ctx, skb.packet, changed)
-        skb.packet = changed
-        return ACCEPT
+        before, skb.packet = skb.packet, changed
+        if changed is not before:
+            _tell(ctx, before, changed)
+        return _way_again(ctx, before)
     bound_now = False
     if state in _FIRST and not bind.initialized(conn, manip.changes_source(ctx.hook)):
         result = _choose(ctx, conn, inside)
@@ -49,15 +49,19 @@ def run_nat(ctx: HookContext, inside: tuple[Entry, ...]) -> HookResult:
             _tell(ctx, before, skb.packet)
         if ctx.hook == NF_INET_PRE_ROUTING and skb.packet.dst != before.dst:
             skb.route = None
-        elif ctx.hook == NF_INET_LOCAL_OUT and skb.packet.dst != before.dst:
-            # nf_nat_ipv4_local_fn() routes again at once: what finds no way is dropped before the later hooks.
-            lost = ctx.services.reroute(ctx)
-            if lost is not None:
-                return HookResult("drop", "NETFILTER_DROP", None, f"After the destination NAT in OUTPUT there is no way: {lost}", None,
-                                  "no-route")
         elif ctx.hook == NF_INET_LOCAL_IN and (skb.packet.src, skb.packet.sport) != (before.src, before.sport):
             skb.sock = None  # early demux found a socket for the old source
-    return ACCEPT
+    return _way_again(ctx, before)
+
+
+def _way_again(ctx: HookContext, before: Packet) -> HookResult:
+    """nf_nat_ipv4_local_fn() routes again at once, ICMP errors too: what finds no way is dropped before the later hooks."""
+    if ctx.hook != NF_INET_LOCAL_OUT or ctx.skb.packet.dst == before.dst:
+        return ACCEPT
+    lost = ctx.services.reroute(ctx)
+    if lost is None:
+        return ACCEPT
+    return HookResult("drop", "NETFILTER_DROP", None, f"After the destination NAT in OUTPUT there is no way: {lost}", None, "no-route")
 
 
 def _tell(ctx: HookContext, before: Packet, after: Packet) -> None:

@@ -135,8 +135,9 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
 
 def _reset_packet(packet: Packet) -> Packet:
     flags = TCP_RST if packet.tcp_flags & TCP_ACK else TCP_RST | TCP_ACK
-    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, tcp_flags=flags, ttl=64,
-                           length=40 if packet.family == AF_INET else 60, df=True, tcp_options=b"", payload=b"")
+    back = packet.turned()
+    return back._replace(tcp_flags=flags, ttl=64, length=40 if packet.family == AF_INET else 60, df=True, tcp_options=b"", payload=b"",
+                         unknown=back.unknown - {"tcp_options"})
 
 
 def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, kind: str, packet: Packet) -> None:
@@ -156,6 +157,8 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     if answer == "tcp reset":
         if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
             return None
+        if raw is None and isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
+            return None  # nf_send_reset() answers nothing that was for many
         mark = _reply_mark(ctx.ns, skb)
         if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)

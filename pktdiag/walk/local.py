@@ -61,8 +61,7 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     own = packet
     if packet.is_icmp and packet.inner is not None:
         inner = packet.inner
-        own = packet._replace(proto=inner.proto, src=inner.dst, dst=inner.src, sport=inner.dport, dport=inner.sport,
-                              icmp_id=inner.icmp_id)
+        own = inner.turned()
     expected = client.packet
     if own.proto != expected.proto or own.dst != expected.src:
         return False
@@ -141,8 +140,7 @@ def _said(packet: Packet) -> Packet:
 
 def reply_packet(packet: Packet) -> Packet:
     """The same packet turned round, as its receiver would answer it."""
-    return packet._replace(src=packet.dst, dst=packet.src, sport=packet.dport, dport=packet.sport, ttl=64, tos=0,
-                           df=True, fragment_offset=0, more_fragments=False)
+    return packet.turned()._replace(ttl=64, tos=0, df=True, fragment_offset=0, more_fragments=False)
 
 
 def _udp_multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, base: str) -> None:
@@ -205,9 +203,10 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     else:
         _delivered(walk, ns, dev, skb, sock)
         if walk.question.with_reply:
-            icmp.answer_with(walk, ns, skb, sock, "syn-ack", reply_packet(packet)._replace(
+            back = reply_packet(packet)
+            icmp.answer_with(walk, ns, skb, sock, "syn-ack", back._replace(
                 tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=60 if packet.family == AF_INET else 80, payload=b"", tcp_options=b"",
-                unknown=packet.unknown | {"tcp_options"}))
+                unknown=back.unknown | {"tcp_options"}))
 
 
 def _ecn(ns: NamespaceView, packet: Packet) -> int:

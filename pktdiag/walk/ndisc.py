@@ -37,14 +37,23 @@ def solicited_node(address: bytes) -> bytes:
 def solicit(walk: Walk, ns: NamespaceView, dev: Link, target: bytes, skb: Skb) -> None:
     """ndisc_solicit(): to the solicited-node group, from the packet's source if that is an address of this device, else from
     the device's link-local address. Without one nothing is sent (ndisc_send_ns)."""
-    own = [item.local for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex
-           and (not item.flags & addr.IFA_F_TENTATIVE or item.flags & addr.IFA_F_OPTIMISTIC)]
+    own = _own(ns, dev)
     source = skb.packet.src if skb.packet.src in own else next((item for item in own if addr.is_link_local(item)), None)
     if source is None:
         neighbour.note(walk, ns, dev, f"{dev.name} has no link-local address to ask from.", "no-link-local")
         return
     group = solicited_node(target)
     _send(walk, ns, dev, SOLICITATION, source, group, target, ethernet.multicast_mac(group))
+
+
+def _own(ns: NamespaceView, dev: Link) -> list[bytes]:
+    return [item.local for item in ns.addresses(AF_INET6) if item.ifindex == dev.ifindex
+            and (not item.flags & addr.IFA_F_TENTATIVE or item.flags & addr.IFA_F_OPTIMISTIC)]
+
+
+def asks_without_packet(ns: NamespaceView, dev: Link) -> bool:
+    """Whether a question goes out when no packet waits whose source it could bear (ndisc_solicit with no skb)."""
+    return any(addr.is_link_local(item) for item in _own(ns, dev))
 
 
 def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: bytes, target: bytes, dst_mac: bytes) -> None:
@@ -55,7 +64,8 @@ def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: 
     skb.extra["notrack"] = True  # nf_conntrack leaves neighbour discovery untracked (icmpv6_error)
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
         return
-    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, None, dev, "postrouting"):
+    # ndisc_alloc_skb() sets skb->dev, which ip6_output() hands to POSTROUTING as the device the packet came in on.
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, dev, dev, "postrouting"):
         return
     skb.src_mac, skb.dst_mac = dev.mac, dst_mac
     device.transmit(walk, ns, dev, skb)

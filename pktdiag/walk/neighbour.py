@@ -182,7 +182,10 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
                 walk.memory[name] = value
         del walk.memory[key]
     mac = known(walk, ns, dev, next_hop)
-    for rule in hits * (1 if mac is not None else _probes(ns, dev, base)):  # the packet's doing, too
+    once = mac is not None
+    if not v4 and not once and (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
+        once = not ndisc.asks_without_packet(ns, dev)  # the first question had a packet, which is purged by now (QUEUE_PURGE)
+    for rule in hits * (1 if once else _probes(ns, dev, base)):  # the packet's doing, too
         walk.hit(rule)
     if mac is None and doubts:  # the request may have been lost only for what could not be read: that is no "nobody"
         raise Unreadable(Gap(ns.id, f"whether {format_address(next_hop)} answers {what} on {dev.name}", doubts[0], ""))

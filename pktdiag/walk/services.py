@@ -84,7 +84,7 @@ class WalkServices:
             if packet.inner is None:
                 return None
             inner = packet.inner
-            packet = inner._replace(src=inner.dst, dst=inner.src, sport=inner.dport, dport=inner.sport)
+            packet = inner.turned()
         if not packet.has_ports or ctx.indev is None:
             return None
         found = sockets.lookup(ctx.ns, packet, ctx.indev)

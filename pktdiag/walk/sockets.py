@@ -14,6 +14,7 @@ from pktdiag.model.kernel import (
     PROTO_NAMES,
     TCP_ESTABLISHED,
     TCP_LISTEN,
+    TCP_RST,
     TCP_SYN,
     TCP_SYN_RECV,
 )
@@ -50,9 +51,10 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
     found = candidates(ns, packet.proto, packet.family)
     if packet.proto == IPPROTO_TCP:
         exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7) and _connected(sock, packet, dev)]
-        if exact and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & 0x16 == TCP_SYN):
+        if exact and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):
             return exact[:1]
-        # A SYN that meets its own request (TCP_NEW_SYN_RECV) is answered as the listener answers it (tcp_check_req).
+        # A SYN that meets its own request (TCP_NEW_SYN_RECV) is answered as the listener answers it (tcp_check_req); a SYN-ACK too:
+        # it can acknowledge what the listener sent only by accident.
         found = [sock for sock in found if sock.state == TCP_LISTEN]
     scored = [(score, sock) for sock in found if (score := _score(sock, packet, dev)) is not None]
     if not scored:

@@ -139,6 +139,9 @@ def _show(predicted: Any, truth: Truth) -> None:
         print(f"   {sight.kind:8} {sight.netns}/{sight.device}:{sight.direction} {sight.src}.{sight.sport} > {sight.dst}.{sight.dport} "
               f"{sight.what} ttl {sight.ttl} len {sight.length} {sight.smac}>{sight.dmac}")
     print("   counters", {n: c for n, c in truth.counters.items() if c})
+    for key, moved in truth.rules.items():
+        if moved:
+            print(f"   rule {key} +{moved}")
 
 
 def pristine(host: Host) -> Host:

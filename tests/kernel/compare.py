@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
-from pktdiag.model.trace import DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED, Fate, Leg, RuleRef, Sighting, Trace
+from pktdiag.model.trace import DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED, Drop, Fate, Leg, RuleRef, Sighting, Trace
 
 from .build import Built
 from .counters import RuleKey
@@ -164,16 +164,19 @@ class Judgement:
         if who is None or who.process != "kernel":
             proto = self.sender.tag.proto
             moved = truth.counters.get(self.names.get(who.netns, ""), {}) if who else {}
-            if proto == 6 and moved.get("TcpInSegs") and not moved.get("TcpOutRsts") and (not reasons or moved.get("TcpOutSegs")):
+            if proto == 6 and moved.get("TcpInSegs") and not moved.get("TcpOutRsts") and (
+                    not reasons or moved.get("TcpOutSegs")
+                    or (moved.get("TcpExtListenDrops") and not moved.get("TcpExtListenOverflows") and self._redirected())):
                 return  # a listener took it, and its SYN-ACK was lost before any tap could show whose it was
             if proto in (6, 17) and not self._own_socket(who.socket if who else None):
                 self._add("verdict", f"predicted delivered to {who}, but no listener got it; drops {truth.drops}")
                 return
         if who is not None and who.process == "kernel" and any(s.what in ("0/0", "129/0", "14/0") for s in truth.answer):
             return
-        if who is not None and who.process == "kernel" and self.sender.tag.icmp_type in (8, 128):
+        if who is not None and who.process == "kernel":
             moved = truth.counters.get(self.names.get(who.netns, ""), {})
-            if (moved.get("IcmpInEchos") and not moved.get("IcmpInErrors")) or moved.get("Icmp6OutEchoReplies"):
+            type_ = self.sender.tag.icmp_type
+            if (moved.get(f"IcmpMsgInType{type_}") and not moved.get("IcmpInErrors")) or (type_ == 128 and moved.get("Icmp6OutEchoReplies")):
                 return  # it was taken there, whatever became of the other copies and of the answer
         bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
                (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
@@ -210,9 +213,20 @@ class Judgement:
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
             return
-        if reason not in reasons:
+        silent = fate.drop is not None and not fate.drop.reason and self._redirected()  # only the redirect was dropped with a word
+        if reason not in reasons and not silent:
             self._add("reason", f"predicted {reason} at {fate.drop.stage if fate.drop else '?'}, seen "
                       f"{[(d.reason, d.location) for d in truth.drops]}")
+
+    def _elsewhere(self, drop: Drop) -> bool:
+        """What a neighbour's timer sends may be dropped on another CPU than the one looked at: counters of rule or protocol tell."""
+        first = self.trace.request.drop
+        moved = self.truth.counters.get(self.names.get(drop.netns, ""), {})
+        if first is None or first.stage != "neighbour":
+            return False
+        if drop.rule is not None:
+            return bool(self.truth.rules.get(rule_key(drop.rule, self.names)))
+        return bool(drop.counters) and all(moved.get(name) for name in drop.counters)
 
     # -- the answer --------------------------------------------------------------------------------------------------
     def _answer(self) -> None:
@@ -234,7 +248,9 @@ class Judgement:
             return
         want = [plain(s, self.names) for s in reply.sightings]
         if self._to_many():  # a packet to many has many answers; only one of them was asked about
-            got = [each for each in got if each in want]
+            all_of_them, got = got, [each for each in got if each in want]
+            if alike(want, got) and len(all_of_them) > len(got):
+                return  # and whose drop is seen cannot be told
         if not alike(want, got):
             self._add("answer", f"predicted {_show(want)}\n      seen      {_show(got)}")
             return
@@ -243,7 +259,7 @@ class Judgement:
             reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
             # Whose of two packets waiting for one neighbour was which cannot always be told.
             waited = [d.reason for d in truth.drops if d.location in GIVEN_UP]
-            if drops and reason not in drops + waited and not self._redirected():
+            if drops and reason not in drops + waited and not self._redirected() and not self._elsewhere(reply.drop):
                 self._add("answer", f"predicted the answer's drop {reason}, seen {truth.drops}")
         else:
             # Our raw TCP sender has no socket: what is at its address instead (nothing, a listener, a half-open connection)
