@@ -12,7 +12,7 @@ IPCTNL_MSG_CT_GET = 1 << 8 | 1
 (CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_HELP, CTA_TIMEOUT, CTA_MARK, CTA_COUNTERS_ORIG,
  CTA_COUNTERS_REPLY, CTA_ID, CTA_TUPLE_MASTER, CTA_ZONE, CTA_SECCTX, CTA_LABELS) = (
     1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 14, 18, 19, 22)
-CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
+CTA_TUPLE_IP, CTA_TUPLE_PROTO, CTA_TUPLE_ZONE = 1, 2, 3
 CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
 (CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT, CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE,
  CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE) = range(1, 10)
@@ -88,13 +88,18 @@ def decode_entry(payload: bytes) -> ConntrackEntry:
     context = attributes(found[CTA_SECCTX]).get(1) if CTA_SECCTX in found else None
     orig, reply = _counters(get(CTA_COUNTERS_ORIG)), _counters(get(CTA_COUNTERS_REPLY))
     timeout, master = get(CTA_TIMEOUT), get(CTA_TUPLE_MASTER)
+    zone, zone_direction = be(get(CTA_ZONE, b"")), 3
+    if CTA_ZONE not in found:  # a zone for one direction stands in that direction's tuple (ctnetlink_dump_zone_id)
+        for bit, side in ((1, CTA_TUPLE_ORIG), (2, CTA_TUPLE_REPLY)):
+            if (one_way := attributes(found[side]).get(CTA_TUPLE_ZONE)) is not None:
+                zone, zone_direction = be(one_way), bit
     return ConntrackEntry(
         orig=decode_tuple(found[CTA_TUPLE_ORIG]),
         reply=decode_tuple(found[CTA_TUPLE_REPLY]),
         status=be(get(CTA_STATUS, b"")),
         tcp_state=tcp[CTA_PROTOINFO_TCP_STATE][0] if CTA_PROTOINFO_TCP_STATE in tcp else None,
         mark=be(get(CTA_MARK, b"")),
-        zone=be(get(CTA_ZONE, b"")),
+        zone=zone,
         timeout=None if timeout is None else be(timeout),
         helper=None if helper is None else text(helper),
         labels=get(CTA_LABELS),
@@ -104,6 +109,7 @@ def decode_entry(payload: bytes) -> ConntrackEntry:
         master=None if master is None else decode_tuple(master),
         tcp_flags_orig=tcp.get(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, b"\0")[0],  # struct nf_ct_tcp_flags: flags, mask
         tcp_flags_reply=tcp.get(CTA_PROTOINFO_TCP_FLAGS_REPLY, b"\0")[0],
+        zone_direction=zone_direction,
     )
 
 

@@ -24,7 +24,7 @@ ICMPV6_UNTRACKED = frozenset((130, 131, 132, 133, 134, 135, 136, 143))
 
 
 def handle(ns: NamespaceView, conn: Conn, reply: bool, packet: Packet) -> str:
-    """nf_conntrack_handle_packet(): "accept", "invalid" or "repeat"."""
+    """nf_conntrack_handle_packet(): "accept", "ignored", "invalid" or "repeat"."""
     if conn.orig.proto == IPPROTO_TCP:
         return tcp.packet(ns, conn, reply, packet.tcp_flags)
     if conn.orig.proto == IPPROTO_ICMP:

@@ -32,13 +32,15 @@ def _ask(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: Conn
     entry = ns.conntrack_get(tuple_, False, zone) or ns.conntrack_get(tuple_, True, zone)
     if entry is None:
         return None
-    met = conns.get(("conn", ns.id, zone, entry.orig))
+    conn = Conn(entry.orig, entry.reply, ns.id, entry)
+    if entry.zone_direction != 3:
+        conn.extra["zone"] = CtTemplate(entry.zone, entry.zone_direction)
+    met = conns.get(("conn", ns.id, zone_of(conn, False), entry.orig))
     if isinstance(met, Conn):
         # The walk met it before in its other direction, or killed it: its memory is newer than the kernel's.
         return met
-    conn = Conn(entry.orig, entry.reply, ns.id, entry)
-    for direction in (entry.orig, entry.reply):
-        conns.setdefault(("conn", ns.id, zone, direction), conn)
+    for reply, direction in ((False, entry.orig), (True, entry.reply)):
+        conns.setdefault(("conn", ns.id, zone_of(conn, reply), direction), conn)
     return conn
 
 

@@ -80,7 +80,8 @@ def _memory(conn: Conn) -> TcpMemory:
 
 
 def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
-    """nf_conntrack_tcp_packet(): "accept", "invalid" or "repeat" (the old connection is gone: look again)."""
+    """nf_conntrack_tcp_packet(): "accept", "ignored" (let through and not counted), "invalid" or "repeat" (the old connection is
+    gone: look again)."""
     if flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG) not in _VALID_FLAGS:
         return "invalid"
     index = flag_index(flags)
@@ -106,7 +107,7 @@ def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
             new = SYN_RECV
         else:
             memory.last_index, memory.last_dir = index, reply
-            return "accept"
+            return "ignored"
     if new == INVALID_STATE:
         return "invalid"
     if new == SYN_SENT2:
@@ -120,6 +121,8 @@ def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
     if not conn.status & IPS_SEEN_REPLY:
         if flags & TCP_RST:
             kill(conn)
+        elif index == IDX_SYN and old == SYN_SENT:
+            return "ignored"  # a SYN sent again renews no timeout, and so moves no counter: 6.3, and the stable kernels of its time
     elif not conn.status & IPS_ASSURED and old in (SYN_RECV, ESTABLISHED) and new == ESTABLISHED:
         conn.status |= IPS_ASSURED
     return "accept"

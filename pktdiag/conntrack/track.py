@@ -70,7 +70,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
             continue
         if verdict == "invalid":
             return _invalid(ctx)
-        account(conn, reply, packet.length)
+        account(conn, reply, packet.length if verdict == "accept" else 0)
         if reply:
             conn.status |= IPS_SEEN_REPLY
         skb.ct, skb.ct_state = conn, state
@@ -80,11 +80,11 @@ def conntrack_in(ctx: HookContext) -> HookResult:
 
 
 def account(conn: Conn, reply: bool, length: int) -> None:
-    """nf_ct_acct_add(): packets and bytes that this walk adds to a connection's counters, [original ×2, reply ×2]. An ICMP error about
-    a connection is not counted (nf_conntrack_in() leaves early)."""
+    """nf_ct_acct_add(): packets and bytes that this walk adds to a connection's counters, [original ×2, reply ×2]; ``length`` 0 for
+    one let through uncounted. An ICMP error about a connection is not counted (nf_conntrack_in() leaves early)."""
     walked = conn.extra.setdefault("walked", [0, 0, 0, 0])
     if isinstance(walked, list):
-        walked[2 * reply] += 1
+        walked[2 * reply] += length > 0
         walked[2 * reply + 1] += length
 
 

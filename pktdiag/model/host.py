@@ -260,6 +260,14 @@ class Socket(NamedTuple):
     """None: not known from sock_diag."""
     cgroup_id: int | None = None
 
+    @property
+    def full(self) -> bool | None:
+        """sk_fullsock(): not a request (TCP_NEW_SYN_RECV, shown as SYN_RECV) nor a socket in TIME_WAIT, neither of which has an owner;
+        None where it may be the latter, which sock_diag shows as FIN_WAIT2 (inet_twsk_diag_fill: tw_substate)."""
+        if self.proto != 6 or self.inode or self.state not in (3, 5, 6):
+            return True
+        return None if self.state == 5 else False
+
 
 class ConntrackTuple(NamedTuple):
     """One direction of a connection. For ICMP ``sport`` is the echo id and ``dport`` is type << 8 | code."""
@@ -297,6 +305,8 @@ class ConntrackEntry(NamedTuple):
     master: ConntrackTuple | None = None
     tcp_flags_orig: int = 0
     tcp_flags_reply: int = 0
+    zone_direction: int = 3
+    """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
 
 
 class Gap(NamedTuple):

@@ -102,11 +102,11 @@ class Packet(NamedTuple):
         return self.proto == (IPPROTO_ICMP if len(self.dst) == 4 else IPPROTO_ICMPV6)
 
     def turned(self) -> Packet:
-        """From where it was going to where it came from, ports and what is unknown about them with it."""
+        """From where it was going to where it came from, ports and what is unknown about them with it; not the flow label."""
         unknown = self.unknown
         if "sport" in unknown or "dport" in unknown:
             unknown = frozenset(_TURNED.get(name, name) for name in unknown)
-        return self._replace(src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, unknown=unknown)
+        return self._replace(src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, unknown=unknown | {"flow_label"})
 
     def describe(self) -> str:
         """``tcp 198.51.100.1:40000 > 203.0.113.5:80``, in the order tcpdump prints."""

@@ -70,10 +70,12 @@ def send(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """arp_rcv(), arp_process()"""
-    arp = skb.arp
-    if dev.flags & IFF_NOARP or skb.pkt_type in (PACKET_OTHERHOST, PACKET_LOOPBACK) or not isinstance(arp, Arp):
+    if dev.flags & IFF_NOARP or skb.pkt_type in (PACKET_OTHERHOST, PACKET_LOOPBACK):
         return
     if not run_hook(walk, ns, NFPROTO_ARP, NF_ARP_IN, skb, dev, None, "arp"):
+        return
+    arp = skb.arp  # as the rules left it
+    if not isinstance(arp, Arp):
         return
     if not any(item.ifindex == dev.ifindex for item in ns.addresses(AF_INET)) and not _has_in_device(ns, dev):
         return

@@ -86,6 +86,17 @@ def receive_core(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     _deliver(walk, ns, dev, skb)
 
 
+def looped(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    """What dev_loopback_xmit() gave to netif_rx() comes in on the device it went out of, without a link header. Taps and bridges pass
+    over it (packet_rcv, br_handle_frame: PACKET_LOOPBACK); programs and rules at the device's ingress see it."""
+    skb.iif = dev.ifindex
+    skb.dst_mac = skb.src_mac = b""
+    if not _generic_xdp(walk, ns, dev, skb) or not tc.ingress(walk, ns, dev, skb):
+        return
+    if run_hook(walk, ns, NFPROTO_NETDEV, NF_NETDEV_INGRESS, skb, dev, None, "netfilter-ingress"):
+        _deliver(walk, ns, dev, skb)
+
+
 def _deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """deliver_ptype_list_skb(): to the protocol of the frame's type."""
     if skb.ethertype == ETH_P_ARP:

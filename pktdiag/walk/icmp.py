@@ -134,10 +134,17 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
 
 
 def _reset_packet(packet: Packet) -> Packet:
+    """tcp_v4_send_reset(), tcp_v6_send_response(): in the class of the packet refused, without its ECN bits."""
     flags = TCP_RST if packet.tcp_flags & TCP_ACK else TCP_RST | TCP_ACK
     back = packet.turned()
     return back._replace(tcp_flags=flags, ttl=64, length=40 if packet.family == AF_INET else 60, df=True, tcp_options=b"", payload=b"",
-                         unknown=back.unknown - {"tcp_options"})
+                         tos=packet.tos & ~3, unknown=back.unknown - {"tcp_options"})
+
+
+def _reset_of_rule(packet: Packet) -> Packet:
+    """nf_reject_iphdr_put(), nf_reject_ip6hdr_put(): no class, no flow label."""
+    answer = _reset_packet(packet)
+    return answer._replace(tos=0, unknown=answer.unknown - {"flow_label"})
 
 
 def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, kind: str, packet: Packet) -> None:
@@ -160,12 +167,12 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
         if raw is None and isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
             return None  # nf_send_reset() answers nothing that was for many
         mark = _reply_mark(ctx.ns, skb)
-        if raw is None and route.output(walk, ctx.ns, _reset_packet(packet), mark=mark, any_source=True).kind == "error":
+        if raw is None and route.output(walk, ctx.ns, _reset_of_rule(packet), mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
         if raw is None and skb.physin and "nf_bridge" in skb.extra:
             # nf_send_reset(): what br_netfilter brought in goes back out of that port at once, past OUTPUT and the bridge
             raw = ctx.ns.link(skb.physin)
-        walk.answer(Answer(ctx.ns, _reset_packet(packet), "rst", mark, 0, skb, True, raw))
+        walk.answer(Answer(ctx.ns, _reset_of_rule(packet), "rst", mark, 0, skb, True, raw))
         return answer
     protocol, _, name = answer.partition(" ")
     table = NAMES4 if protocol == "icmp" else NAMES6
@@ -250,7 +257,8 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
 def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool = False) -> None:
     packet = skb.packet
     source = bytes(len(packet.dst)) if group else packet.dst
-    reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False)
+    reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False,
+                            unknown=packet.unknown | {"flow_label"})
     walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
 
 

@@ -174,11 +174,11 @@ def discarded(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
 
 def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:
     """dev_loopback_xmit(): received again on the sending device, invisible to taps (PACKET_LOOPBACK)."""
-    from pktdiag.walk import ip_input
+    from pktdiag.walk import device
 
     skb.sock = None
     skb.pkt_type = PACKET_LOOPBACK  # and the output's route stays with it: no second lookup, no source validation
-    walk.enqueue(lambda: ip_input.receive(walk, ns, out, skb), ns, out, skb)
+    walk.enqueue(lambda: device.looped(walk, ns, out, skb), ns, out, skb)
 
 
 def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, *, forwarded: bool) -> None:

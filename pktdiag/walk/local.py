@@ -205,8 +205,26 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         if walk.question.with_reply:
             back = reply_packet(packet)
             icmp.answer_with(walk, ns, skb, sock, "syn-ack", back._replace(
-                tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=60 if packet.family == AF_INET else 80, payload=b"", tcp_options=b"",
+                tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=_syn_ack_length(packet), payload=b"", tcp_options=b"",
                 unknown=back.unknown | {"tcp_options"}))
+
+
+def _syn_ack_length(packet: Packet) -> int:
+    """tcp_synack_options(): the options that the SYN had, aligned to words, and always a segment size; a SYN about whose options
+    nothing is known is taken for a Linux one, which has them all."""
+    base = (20 if packet.family == AF_INET else 40) + 20
+    options, kinds = packet.tcp_options, set()
+    if "tcp_options" in packet.unknown or ("payload" in packet.unknown and not options):
+        return base + 20
+    at = 0
+    while at < len(options) and options[at]:
+        size = 1 if options[at] == 1 else options[at + 1] if at + 1 < len(options) else 0
+        if not size or at + size > len(options):
+            break
+        kinds.add((options[at], size))
+        at += size
+    stamps = (8, 10) in kinds
+    return base + 4 + 4 * ((3, 3) in kinds) + (12 if stamps else 4 * ((4, 2) in kinds))
 
 
 def _ecn(ns: NamespaceView, packet: Packet) -> int:

@@ -88,6 +88,10 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         return
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
         return
+    if skb.packet.ttl != 255:  # ndisc_rcv(): forged, as far as it can tell
+        walk.drop(ns, "neighbour", dev, skb, "IPV6_NDISC_HOP_LIMIT", f"Neighbour discovery came in on {dev.name} with hop limit "
+                  f"{skb.packet.ttl} and is ignored: only 255 proves that it was sent on this link.", cause="ndisc-hop-limit")
+        return
     if not solicitation:
         if ("resolving", ns.id, dev.ifindex, target) in walk.memory or neighbour.entry(ns, dev, target) is not None:
             neighbour.learn(walk, ns, dev, target, mac)

@@ -90,7 +90,7 @@ class WalkServices:
         found = sockets.lookup(ctx.ns, packet, ctx.indev)
         asked = self.walk.question
         client = None if asked.header_included else self.walk.memory.get("client")
-        return sockets.assumed(client, ctx.ns, packet, found, asked)
+        return sockets.assumed(client, ctx.ns, packet, found, asked, ctx.indev)
 
     def tproxy_lookup(self, ctx: HookContext, addr: bytes, port: int) -> Socket | Unknown | None:
         """nf_tproxy_get_sock_v4(): an established socket of the flow first, else a transparent listener at ADDR:PORT."""

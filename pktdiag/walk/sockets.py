@@ -64,10 +64,11 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
     return [sock for score, sock in scored if score == best]
 
 
-def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket], asked: Question) -> Socket | None:
+def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket], asked: Question, dev: Link) -> Socket | None:
     """The first socket found, or for an answer the sender's own: a connecting TCP socket stands among the established ones from
-    its SYN on (tcp_v4_connect), which is after the host was read; a UDP sender need not exist at all yet."""
-    if client is not None and client.netns == ns.id and packet.proto == client.packet.proto:
+    its SYN on (tcp_v4_connect), which is after the host was read; a UDP sender need not exist at all yet. One bound to another
+    device than ``dev`` is not found (inet_sk_bound_dev_eq)."""
+    if client is not None and client.netns == ns.id and packet.proto == client.packet.proto and asked.oif in (0, dev.ifindex):
         sent = client.packet
         if (packet.dst, packet.dport, packet.src, packet.sport) == (sent.src, sent.sport, sent.dst, sent.dport) and (
                 packet.proto == IPPROTO_TCP or not found):

@@ -123,7 +123,12 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
         return ("answer" if body[13] & 0x10 and (ack - tag.seq & 0xFFFFFFFF) < 65536 else "other"), what
     if _is_request(packet, tag):
         return "request", ""
-    return ("answer" if b"R" + tag.token in body[8:] else "other"), ""
+    return ("answer" if answer_to(tag.token) in body[8:] else "other"), ""
+
+
+def answer_to(token: bytes) -> bytes:
+    """What our UDP listeners answer a request with: as long as the request, so that rules on lengths see what was asked about."""
+    return b"R" + token[1:]
 
 
 def announced_mss(segment: bytes) -> int:
@@ -147,7 +152,7 @@ def _is_request(packet: Parsed, tag: Tag) -> bool:
         return len(body) < 14 or body[13] & 0x12 == 2
     if packet.proto in (1, 58):
         return body[0] == tag.icmp_type and tag.token in body
-    return tag.token in body and b"R" + tag.token not in body[8:]  # the checksum may end in an "R"
+    return tag.token in body
 
 
 def seen(frame: bytes, when: int, netns: str, address: tuple[object, ...], tag: Tag) -> Seen:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .build import Built, Listener
 from .counters import Counters, RuleKey
-from .frames import Seen, Tag, seen
+from .frames import Seen, Tag, answer_to, seen
 from .send import Sender
 from .tracer import Event, Tracer
 
@@ -181,8 +181,8 @@ class Observer:
                     continue
                 receivers.append(listener)
                 if answer and answer[0] and data.startswith(tag.token):
-                    with contextlib.suppress(OSError):  # as long as the request: one that fits is answered by one that fits
-                        listener.sock.sendto(b"R" + (data[:-1] if len(data) > len(tag.token) else data), source)
+                    with contextlib.suppress(OSError):
+                        listener.sock.sendto(answer_to(tag.token) + data[len(tag.token):], source)
 
     @staticmethod
     def _pending(captured: list[Seen], events: list[Event], error: str, received: bool) -> bool:

@@ -101,6 +101,17 @@ def _iftype(link: Link | None) -> Value:
     return link.type.to_bytes(2, ORDER) if link else MISSING
 
 
+def _iftype_of_packet(run: Run) -> Value:
+    """NFT_META_IFTYPE: of skb->dev since 5.16 (commit 42df6e1d221d), which is the outgoing device from ip_output() and __br_forward() on;
+    a packet of this host's own has none in LOCAL_OUT. nft puts it in front of ``ether``."""
+    ctx = run.ctx
+    if run.pf in (NFPROTO_IPV4, NFPROTO_IPV6):
+        if ctx.hook == NF_INET_LOCAL_OUT:
+            return MISSING
+        return _iftype(ctx.outdev if ctx.hook == NF_INET_POST_ROUTING else ctx.indev)
+    return _iftype(ctx.outdev or ctx.indev)
+
+
 def _ifgroup(link: Link | None) -> Value:
     return word(link.group) if link else MISSING
 
@@ -229,7 +240,7 @@ _GETTERS: dict[int, Callable[[Run], Value]] = {
     5: lambda run: _ifindex(run.ctx.outdev),
     6: lambda run: _ifname(run.ctx.indev),
     7: lambda run: _ifname(run.ctx.outdev),
-    8: lambda run: _iftype(run.ctx.indev),
+    8: _iftype_of_packet,
     9: lambda run: _iftype(run.ctx.outdev),
     10: _socket_owner,
     11: _socket_group,

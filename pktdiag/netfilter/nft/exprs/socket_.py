@@ -23,7 +23,8 @@ class SocketGet(NamedTuple):
     level: int
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
-        """The socket the packet carries already (early demux), or the one a lookup finds; none breaks the rule."""
+        """The socket the packet carries already (early demux), or the one a lookup finds; none breaks the rule, and so does a request
+        or TIME_WAIT socket that is asked for more than its transparency."""
         if run.pf not in (NFPROTO_IPV4, NFPROTO_IPV6):
             return BREAK
         found: Socket | Unknown | None = run.skb.sock if run.skb.sock_ns in ("", run.ns.id) else None
@@ -35,6 +36,8 @@ class SocketGet(NamedTuple):
             return BREAK
         if self.key == TRANSPARENT:
             regs.store(self.dreg, b"\x01" if found.transparent else b"\0")
+        elif not found.full:
+            return BREAK if found.full is False else Doubt(Unknown("the closed connection's socket is still a whole one"), ("full", found))
         elif self.key == MARK:
             regs.store(self.dreg, found.mark.to_bytes(4, sys.byteorder))
         elif self.key == WILDCARD:

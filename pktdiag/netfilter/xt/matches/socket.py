@@ -28,7 +28,7 @@ def evaluate(info: int, ctx: HookContext) -> Tri:
     any_address = not any(sock.local) or sock.local == b"\0" * 10 + b"\xff\xff" + b"\0" * 4
     wildcard = not info & NOWILDCARD and any_address
     transparent = not info & TRANSPARENT or sock.transparent
-    if info & RESTORE_SKMARK and not wildcard and transparent:
+    if info & RESTORE_SKMARK and not wildcard and transparent and sock.full:
         skb.mark = sock.mark
     return not wildcard and transparent
 
