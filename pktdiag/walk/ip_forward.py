@@ -36,7 +36,21 @@ def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
         skb.priority = _TOS_TO_PRIORITY[(skb.packet.tos & 0x1E) >> 3]
     pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
     if run_hook(walk, ns, pf, NF_INET_FORWARD, skb, dev, out, "forward"):
+        _count(walk, ns, skb)
         ip_output.output(walk, ns, out, skb, decision, dev)
+    elif _counts_early(ns):
+        _count(walk, ns, skb)
+
+
+def _count(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
+    walk.count(ns, "IpForwDatagrams" if skb.packet.family == AF_INET else "Ip6OutForwDatagrams")
+
+
+def _counts_early(ns: NamespaceView) -> bool:
+    """Whether a packet that the FORWARD hook drops, or (IPv4) one that is too big, counts as forwarded: since v6.7 (commit
+    cf8b49fbd041); before it ip_forward_finish() and ip6_forward_finish() count what has passed the hook. The version shows by a
+    sysctl of v6.7 (the counter OutTransmits of that version was carried over to v6.6 without this)."""
+    return ns.sysctl("net/ipv4/tcp_backlog_ack_defer") is not None
 
 
 def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
@@ -51,12 +65,12 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
                   cause="ttl-exceeded", answer="icmp time-exceeded" if sent else None)
         return False
     mtu = forward_mtu(ns, decision, out)
-    walk.count(ns, "IpForwDatagrams")
     if packet.length > mtu and packet.df and not skb.local_df:
         sent = icmp.error(walk, ns, skb, 3, 4, dev=dev, info=mtu)
         walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG",
                   f"{packet.length} bytes with don't-fragment do not fit the MTU {mtu} of {out.name}.",
-                  counters=("IpFragFails",), cause="mtu-exceeded", answer="icmp fragmentation-needed" if sent else None)
+                  counters=("IpForwDatagrams", "IpFragFails") if _counts_early(ns) else ("IpFragFails",), cause="mtu-exceeded",
+                  answer="icmp fragmentation-needed" if sent else None)
         return False
     return True
 
@@ -102,5 +116,4 @@ def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
         walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes do not fit the MTU {mtu} of {out.name}.",
                   counters=("Ip6InTooBigErrors", "Ip6FragFails"), cause="mtu-exceeded", answer="icmpv6 packet-too-big" if sent else None)
         return False
-    walk.count(ns, "Ip6OutForwDatagrams")
     return True

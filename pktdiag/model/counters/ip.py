@@ -17,8 +17,8 @@ TABLE: dict[str, Counter] = {
     "InAddrErrors": bad("packets for an address that is not ours and may not be forwarded (ip_forward is 0, a martian "
                         "address, or a destination no route accepts)",
                         "switch on net.ipv4.ip_forward (all and the interface) if this host should route"),
-    "ForwDatagrams": benign("packets forwarded; counted before FORWARD rules, which may still drop them"),
-    "OutForwDatagrams": benign("packets forwarded; counted before FORWARD rules, which may still drop them"),
+    "ForwDatagrams": benign("packets forwarded; since Linux 6.7 counted before FORWARD rules, which may still drop them"),
+    "OutForwDatagrams": benign("packets forwarded; since Linux 6.7 counted before FORWARD rules, which may still drop them"),
     "InUnknownProtos": bad("packets of a protocol nobody here handles; the sender was told (protocol unreachable)",
                            "load the module of the protocol, or stop the sender"),
     "InDiscards": bad("received packets dropped for lack of memory or by a failed check",
