@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
@@ -11,7 +11,7 @@ from pktdiag.model.trace import DELIVERED, DEPENDS, DROPPED, LEFT_HOST, REJECTED
 from .build import Built
 from .counters import RuleKey
 from .frames import Seen
-from .observe import GIVEN_UP, Truth
+from .observe import GIVEN_UP, DropSeen, Truth
 from .send import Sender
 
 Plain = tuple[str, str, str, str, str, int, int, int]
@@ -30,7 +30,12 @@ COUNTED = (
 )
 """Counters that tell of a drop or an answer: these have to move exactly as predicted."""
 
-
+LATER = (
+    # net/ipv4/tcp_input.c: tcp_rcv_state_process says why a listener refuses an ACK since v6.9
+    ("TCP_FLAGS", "tcp_v4_do_rcv", "TCP_INVALID_ACK_SEQUENCE"), ("TCP_FLAGS", "tcp_v6_do_rcv", "TCP_INVALID_ACK_SEQUENCE"),
+)
+"""(reason, function, reason that came with it): drops which older kernels make without naming the reason, though they know its
+name from elsewhere. A kernel without the third is such a one."""
 ANY = -1
 
 
@@ -208,8 +213,7 @@ class Judgement:
             return
         if not reason and not reasons and not truth.answer:
             return  # discarded without a word: consume_skb()
-        if reason not in truth.reasons:  # an older kernel has no word for it
-            reason = "NOT_SPECIFIED"
+        reason = self._in_its_words(reason, truth.drops)
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
             return
@@ -227,6 +231,13 @@ class Judgement:
         if drop.rule is not None:
             return bool(self.truth.rules.get(rule_key(drop.rule, self.names)))
         return bool(drop.counters) and all(moved.get(name) for name in drop.counters)
+
+    def _in_its_words(self, reason: str, drops: Iterable[DropSeen]) -> str:
+        """What this kernel says for a reason of v6.18: an older one has no word for it, or none in that place."""
+        unnamed = reason not in self.truth.reasons or any(
+            (reason, drop.location) == (later, function) and drop.reason == "NOT_SPECIFIED" and witness not in self.truth.reasons
+            for drop in drops for later, function, witness in LATER)
+        return "NOT_SPECIFIED" if unnamed else reason
 
     # -- the answer --------------------------------------------------------------------------------------------------
     def _answer(self) -> None:
@@ -256,7 +267,7 @@ class Judgement:
             return
         drops = [d.reason for d in truth.drops if d.kind in ("answer", "?")]
         if reply.verdict in (DROPPED, REJECTED) and reply.drop is not None:
-            reason = reply.drop.reason if reply.drop.reason in truth.reasons else "NOT_SPECIFIED"
+            reason = self._in_its_words(reply.drop.reason, truth.drops)
             # Whose of two packets waiting for one neighbour was which cannot always be told.
             waited = [d.reason for d in truth.drops if d.location in GIVEN_UP]
             if drops and reason not in drops + waited and not self._redirected() and not self._elsewhere(reply.drop):
@@ -267,8 +278,12 @@ class Judgement:
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
-            if not self._to_many() and any(d.kind == "answer" and d.reason not in refused for d in truth.drops):
+            if not self._to_many() and any(d.kind == "answer" and d.reason not in refused and not self._taken(d) for d in truth.drops):
                 self._add("answer", f"predicted the answer gets through ({reply.verdict}), seen {truth.drops}")
+
+    def _taken(self, drop: DropSeen) -> bool:
+        """Before v6.3 icmpv6_rcv() (net/ipv6/icmp.c) frees errors that it has taken as if they were dropped."""
+        return (drop.reason, drop.location) == ("NOT_SPECIFIED", "icmpv6_rcv") and "IPV6_BAD_EXTHDR" not in self.truth.reasons
 
     def _answers(self) -> bool:
         """Whether the receiving program answers at all: a UDP program that is not one of ours does not."""

@@ -34,12 +34,12 @@ def main(argv: list[str] | None = None) -> int:
     if os.geteuid():
         print("scripts/judge builds network namespaces: run it as root", file=sys.stderr)
         return 2
-    without = frozenset(args.without.split(",")) - {""}
-    if args.only or args.replay:
-        return _one(args.only, args.replay, args.shrink, args.out, without, args.every)
     if args.vm:
         from . import vm
         return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
+    without = frozenset(args.without.split(",")) - {""}
+    if args.only or args.replay:
+        return _one(args.only, args.replay, args.shrink, args.out, without, args.every)
     if args.self_test:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"

@@ -51,9 +51,6 @@ class Tracer:
             if os.path.isdir(f"{self.instance}/events/{event}"):
                 self._write(f"events/{event}/enable", "1")
         self._symbols: list[tuple[int, str]] = []
-        if os.path.exists(f"{self.instance}/options/hash-ptr"):
-            # 6.1's event prints the dropping function's address and not its name.
-            self._write("options/hash-ptr", "0")
         self._pipe = os.open(f"{self.instance}/per_cpu/cpu{cpu}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
         with open(f"{self.instance}/events/skb/kfree_skb/format") as file:
             self.reasons = frozenset(re.findall(r'\{ \d+, "(\w+)" \}', file.read()))
@@ -87,7 +84,8 @@ class Tracer:
         return events
 
     def _function(self, location: str) -> str:
-        """The function a drop was made in; 6.1 prints its address."""
+        """The function a drop was made in. 6.1 prints its address, which is only good for this where the kernel was booted with
+        no_hash_pointers: without the tracer's hash-ptr option its events lose their reason (kernel/trace/trace.c: trace_event_format)."""
         if len(location) != 16 or not location.startswith("ffff"):
             return location
         if not self._symbols:
