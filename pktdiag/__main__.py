@@ -1,7 +1,7 @@
 """Entry point: the fast lane first, Typer for whatever it does not take."""
 
 import gc
-import os
+import posix
 import sys
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     gc.disable()  # a run lives for milliseconds and drops everything at once; collecting in between only costs
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller (>&-), who wants the exit status alone
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+            setattr(sys, name, open("/dev/null", "w"))  # noqa: SIM115  # for the rest of the process
     image = None
     try:
         from pktdiag.image import install
@@ -27,7 +27,7 @@ def main() -> None:
         pass  # whoever read us is gone; ``cli.start`` has said so in its status
     if image is not None:
         image.learn()
-    os._exit(status)  # taking a hundred modules apart would take longer than the walk
+    posix._exit(status)  # taking a hundred modules apart would take longer than the walk
 
 
 def run() -> int:
@@ -49,8 +49,7 @@ def run() -> int:
 
 def _completing() -> bool:
     """Whether the shell asks for completions (the variable Typer's completion scripts set)."""
-    from os import environ
-    return "_PKTDIAG_COMPLETE" in environ
+    return b"_PKTDIAG_COMPLETE" in posix.environ
 
 
 def _with_typer(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The code of the modules that runs need, in one file: ``__pycache__/image.TAG``.
+"""The code of the modules that runs need, in one file: ``__pycache__/image.TAG-VERSION``.
 
 A trace needs some 150 small modules; finding, opening, checking and importing them one by one takes longer than the walk.
 The image keeps for every command a *track*: the modules its runs needed, each behind those it imports, so that one
@@ -8,7 +8,7 @@ track, it adds to the next image (``image_making``), if it may write there. The 
 module's source is compared (mtime and size, as Python compares its ``.pyc`` files) before its code is used.
 """
 
-import os
+import posix  # `os` brings abstract base classes that few runs need: 1 ms
 import sys
 from marshal import loads
 
@@ -28,11 +28,20 @@ else:
     ModuleType = type(sys)
 
 FOLDER = __file__.rpartition("/")[0] or "."
-PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}"
-STAMP = f"4 {sys.version} {sys.flags.optimize} {FOLDER}"
+PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
+STAMP = f"5 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
 STRAY = 12
 """So many modules or functions beyond the track are worth a new image."""
+
+
+class Modules(dict):  # type: ignore[type-arg]  # a subscript costs start-up
+    """Modules by name; one that is not there yet is imported. The image's code takes from it what it imports from ours."""
+
+    def __missing__(self, name: str) -> "ModuleType":
+        __import__(name)
+        found = self[name] = sys.modules[name]
+        return found
 
 
 class Image:
@@ -45,6 +54,7 @@ class Image:
         """Command: offset and length of (stamps, codes), a tuple each for its modules."""
         self._rest = (0, 0)
         self._tail: Any = None
+        self._modules = Modules()
         self.missed: list[str] = []
         """Modules of ours that had to be found the ordinary way."""
         self.strays: list[str] = []
@@ -57,9 +67,9 @@ class Image:
         if descriptor < 0:
             return
         try:
-            length = int.from_bytes(os.pread(descriptor, 4, 0), "big")
-            stamp, size, *rest = loads(os.pread(descriptor, length, 4))
-            if stamp == STAMP and os.fstat(descriptor).st_size == 4 + length + size:
+            length = int.from_bytes(posix.pread(descriptor, 4, 0), "big")
+            stamp, size, *rest = loads(posix.pread(descriptor, length, 4))
+            if stamp == STAMP and posix.fstat(descriptor).st_size == 4 + length + size:
                 self._base = 4 + length
                 self.tracks, self.extensions, self._rest = rest
         except (OSError, ValueError, EOFError, TypeError):
@@ -93,7 +103,7 @@ class Image:
         try:
             # Every module is there before the first one runs: packages import their own parts, which import the package.
             for name, spec in zip(names, specs):
-                modules[name] = module = ModuleType(name)
+                modules[name] = self._modules[name] = module = ModuleType(name)
                 module.__spec__, module.__loader__, module.__file__ = spec, self, spec.origin  # type: ignore
                 made.append(module)
             for name, module in zip(names, made):
@@ -109,6 +119,7 @@ class Image:
         except Exception:
             for name in names:
                 modules.pop(name, None)
+            self._modules.clear()
 
     # -- one module at a time ------------------------------------------------------------------------------------------
     def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
@@ -123,7 +134,7 @@ class Image:
     def _extension(self, name: str) -> "ModuleSpec | None":
         path = self.extensions[name]
         try:
-            os.stat(path)
+            posix.stat(path)
         except OSError:
             return None
         return ModuleSpec(name, ExtensionFileLoader(name, path), origin=path)
@@ -133,7 +144,7 @@ class Image:
         name, is_package, mtime, size = stamp
         source = f"{FOLDER}/{name[8:].replace('.', '/')}{'/__init__.py' if is_package else '.py'}"
         try:
-            found = os.stat(source)
+            found = posix.stat(source)
         except OSError:
             return None
         if found.st_mtime_ns != mtime or found.st_size != size:
@@ -155,7 +166,7 @@ class Image:
 
     def fill(self, module: "ModuleType", code: "CodeType") -> None:
         names = module.__dict__
-        names["__thaw__"] = self.thaw
+        names["__thaw__"], names["__modules__"], names["__tuple__"] = self.thaw, self._modules, tuple.__new__
         exec(code, names)
 
     def get_code(self, name: str) -> "CodeType":
@@ -170,7 +181,7 @@ class Image:
         return track
 
     def _bytes(self, offset: int, length: int) -> bytes:
-        return os.pread(self._file, length, self._base + offset)
+        return posix.pread(self._file, length, self._base + offset)
 
     # -- one function at a time ----------------------------------------------------------------------------------------
     def thaw(self, number: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
@@ -193,7 +204,7 @@ class Image:
         self.missed = [name for name in self.missed if name in sys.modules]
         strays = len(self.strays) if self.learns() else 0
         if (self.missed or strays >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
-                and "PYTHONDONTWRITEBYTECODE" not in os.environ and os.access(PATH.rpartition("/")[0], os.W_OK):
+                and b"PYTHONDONTWRITEBYTECODE" not in posix.environ and posix.access(PATH.rpartition("/")[0], posix.W_OK):
             from pktdiag.image_making import save
             save(self)
 
@@ -222,7 +233,7 @@ def _function(module: str, name: str, number: int) -> "FunctionType":
 def install() -> Image:
     """Puts the image before Python's own finders."""
     try:
-        image = Image(os.open(PATH, os.O_RDONLY | os.O_CLOEXEC))
+        image = Image(posix.open(PATH, posix.O_RDONLY | posix.O_CLOEXEC))
     except OSError:
         image = Image(-1)
     sys.meta_path.insert(0, image)

@@ -1,7 +1,6 @@
 """Making the next image: see ``image``. Imported by runs that save one, which are few and may take their time.
 
-Code is compiled for the image from a pruned syntax tree: without docstrings and annotations, which no run looks at, and
-without columns in its line tables. A record's fields become one tuple (``model.record`` takes either).
+Code is compiled for the image from a pruned syntax tree (``image_pruning``), without columns in its line tables.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import os
 import sys
 from marshal import dumps
 
-from pktdiag.image import FOLDER, PATH, STAMP, Image
+from pktdiag.image import PATH, STAMP, Image
+from pktdiag.image_pruning import imported, pruned, source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Making:
         codes: dict[str, CodeType] = {}
         index: dict[str, tuple[Stamp, int, int]] = {}
         for name in dict.fromkeys((*self._index, *self._image.missed)):
-            made = self._compiled(name) if name != __name__ else None
+            made = self._compiled(name) if not name.startswith("pktdiag.image_") else None
             if made is not None:
                 stamp, code = made
                 codes[name] = self._frozen(name, code)
@@ -88,18 +88,15 @@ class _Making:
 
     def _compiled(self, name: str) -> tuple[Stamp, CodeType] | None:
         """A module's stamp and pruned code; None when there is no such source."""
-        base = f"{FOLDER}/{name[8:].replace('.', '/')}"
-        for path, is_package in ((f"{base}.py", False), (f"{base}/__init__.py", True)):
-            try:
-                before = os.stat(path)  # a source changed since it was read has a stamp of its own next time
-            except OSError:
-                continue
-            with open(path, encoding="utf-8") as file:
-                tree = _Pruning().visit(ast.parse(file.read(), path))
-            self._needs[name] = list(_imported(name, tree))
-            code = compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
-            return (name, is_package, before.st_mtime_ns, before.st_size), _without_columns(code)
-        return None
+        found = source(name)
+        if found is None:
+            return None
+        path, before = found  # a source changed since it was read has a stamp of its own next time
+        with open(path, encoding="utf-8") as file:
+            tree = ast.parse(file.read(), path)
+        self._needs[name] = list(imported(name, tree))
+        code = compile(pruned(tree), path, "exec", dont_inherit=True)
+        return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size), _without_columns(code)
 
     def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:
         """The code with stubs in place of functions nobody has called."""
@@ -138,79 +135,6 @@ def _extensions() -> dict[str, str]:
     loaded = ((name, getattr(module, "__spec__", None)) for name, module in sys.modules.items())
     return {name: spec.origin for name, spec in loaded
             if spec is not None and isinstance(spec.loader, ExtensionFileLoader) and spec.origin and name.startswith("_")}
-
-
-def _imported(name: str, tree: ast.Module) -> Iterator[str]:
-    """What a module imports as it runs, names that are no modules among them; not its own packages, which come behind
-    the parts that they import."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-            if not name.startswith(f"{node.module}."):
-                yield node.module
-
-
-class _Pruning(ast.NodeTransformer):
-    """Takes away what only readers and type checkers look at."""
-
-    def visit_Module(self, node: ast.Module) -> ast.Module:
-        self.generic_visit(node)
-        node.body = [_plain(one) for one in _spoken(node.body) if not _bare(one) and not _about_annotations(one)]
-        return node
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        if node.module == "struct":  # a module of two lines around the C one
-            node.module = "_struct"
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        self.generic_visit(node)
-        body = _spoken(node.body)
-        if any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases):
-            fields = [one.target.id for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
-            value = ast.Tuple([ast.Constant(field) for field in fields], ast.Load())
-            body.insert(0, ast.Assign([ast.Name("_fields", ast.Store())], value))
-        node.body = [_plain(one) for one in body if not _bare(one)] or [ast.Pass()]
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        self.generic_visit(node)
-        node.body = _spoken(node.body) or [ast.Pass()]
-        node.returns = None
-        arguments = node.args
-        for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
-            if one is not None:
-                one.annotation = None
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:
-        self.generic_visit(node)
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return node.orelse
-        return node
-
-
-def _spoken(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Without lone strings, the docstring and those below attributes."""
-    return [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
-
-
-def _bare(one: ast.stmt) -> bool:
-    """``name: type`` alone."""
-    return isinstance(one, ast.AnnAssign) and one.value is None
-
-
-def _about_annotations(one: ast.stmt) -> bool:
-    return isinstance(one, ast.ImportFrom) and one.module == "__future__"
-
-
-def _plain(one: ast.stmt) -> ast.stmt:
-    """``name: type = value`` as ``name = value``."""
-    if isinstance(one, ast.AnnAssign) and one.value is not None:
-        return ast.copy_location(ast.Assign([one.target], one.value), one)
-    return one
 
 
 def _without_columns(code: CodeType) -> CodeType:

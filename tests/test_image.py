@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 WRITING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, atexit, os\n"
-        "os._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
+SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, posix\n"
+        "posix._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
         " if type(getattr(m.__spec__, 'loader', None)).__name__ == 'Image')), sys.stdout.flush())\n"
         "pktdiag.__main__.main()")
 
@@ -52,7 +52,7 @@ def test_a_changed_source_is_read_again(copy: Path) -> None:
 @pytest.mark.parametrize("rubbish", [b"", b"x", bytes(100), b"\0\0\0\x05rubbish", b"\xff" * 50])
 def test_a_broken_image_is_no_image(copy: Path, rubbish: bytes) -> None:
     from_image(copy)
-    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}"
+    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
     image.write_bytes(rubbish)
     assert from_image(copy) == set()
     assert from_image(copy)
@@ -118,7 +118,7 @@ def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
 
 def test_an_unknown_command_leaves_no_track(copy: Path) -> None:
     """Nor does it make an image over and over."""
-    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}"
+    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
     made = []
     for _ in range(3):
         subprocess.run([sys.executable, "-m", "pktdiag", "nonsense"], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
@@ -148,3 +148,13 @@ def test_the_launcher_finds_site_packages_when_needed(argv: list[str]) -> None:
     plain = subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (launched.returncode, launched.stdout, launched.stderr) == (plain.returncode, plain.stdout, plain.stderr)
     assert launched.stdout + launched.stderr
+
+
+def test_a_trace_needs_none_of_the_costly_modules(copy: Path) -> None:
+    """Where ``site`` has not brought them in, ``os`` and what stands behind it stay out."""
+    command = [sys.executable, "-I", "-S", "-X", "importtime", copy / "pktdiag" / "launch.py", "trace", "127.0.0.1:9/udp"]
+    for _ in range(4):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=WRITING)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "_socket" in loaded and "Traceback" not in done.stderr
+    assert loaded.isdisjoint(("os", "_collections_abc", "collections", "struct", "socket", "functools", "typing", "re", "enum", "json"))

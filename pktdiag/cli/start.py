@@ -42,7 +42,7 @@ def execute(command: Command, values: dict[str, Any]) -> int:
 
 def unwritable(error: OSError) -> int:
     """Standard output takes no more. Nothing is said to a reader that went away, and no later flush tries again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
     if error.errno == EPIPE:
         return EXIT_SIGPIPE
     return complain(CliError("cannot-write", "the answer could not be written", os.strerror(error.errno or 0)).line())

@@ -48,7 +48,7 @@ def tables_present(hooks: Hooks) -> tuple[str, ...]:
     if named is not None:
         return named
     if not _made_on_demand():
-        return tuple(name for name in TABLES if os.path.exists(f"/sys/module/ebtable_{name}"))
+        return tuple(name for name in TABLES if os.access(f"/sys/module/ebtable_{name}", os.F_OK))
     from pktdiag.collect.gaps import NotToldError
 
     raise NotToldError("some namespace has one, and the kernel does not say which without nfnetlink_hook",
@@ -86,9 +86,9 @@ def _from_hooks(hooks: Hooks) -> tuple[str, ...] | None:
 
 def _any_table_on_this_host() -> bool:
     """False when it is certain that no namespace has one."""
-    if os.path.exists("/proc/modules"):
+    if os.access("/proc/modules", os.F_OK):
         # No template without its module, and a module that is loaded shows below /sys/module.
-        if not any(os.path.exists(f"/sys/module/ebtable_{name}") or _built_in(f"ebtable_{name}") for name in TABLES):
+        if not any(os.access(f"/sys/module/ebtable_{name}", os.F_OK) or _built_in(f"ebtable_{name}") for name in TABLES):
             return False
     elif not _answers():
         return False

@@ -6,6 +6,7 @@ Straight from ``_ctypes``: importing ``ctypes`` costs 6 ms of start-up, its C ha
 from __future__ import annotations
 
 import os
+import posix
 from sys import byteorder
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ def _setns_in_c(fd: int, kind: int) -> None:
     _call("setns", fd, kind)
 
 
-_setns: Callable[[int, int], None] = getattr(os, "setns", _setns_in_c)  # Python 3.12
+_setns: Callable[[int, int], None] = getattr(posix, "setns", _setns_in_c)  # Python 3.12
 
 
 def getsockopt(fd: int, level: int, option: int, buffer: bytearray) -> int:

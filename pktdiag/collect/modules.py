@@ -29,9 +29,9 @@ def forget() -> None:
 
 
 def _find(module: str) -> bool:
-    if os.path.exists(f"/sys/module/{module}"):
+    if os.access(f"/sys/module/{module}", os.F_OK):
         return True
-    if not os.path.exists("/proc/modules"):  # CONFIG_MODULES=n: all there is is built in, and nothing can be loaded
+    if not os.access("/proc/modules", os.F_OK):  # CONFIG_MODULES=n: all there is is built in, and nothing can be loaded
         return True
     folder = f"/lib/modules/{os.uname().release}"
     built_in = _mentions(f"{folder}/modules.builtin", module)

@@ -123,7 +123,7 @@ def kernel_thread(pid: int) -> bool:
     try:
         os.readlink(f"{PROC}/{pid}/exe")
     except FileNotFoundError:
-        return os.path.exists(f"{PROC}/{pid}/stat")
+        return os.access(f"{PROC}/{pid}/stat", os.F_OK)
     except OSError:
         return False
     return False

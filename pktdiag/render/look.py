@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from pktdiag.model.record import NamedTuple
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -51,17 +53,27 @@ class Look(NamedTuple):
 def for_stream(stream: object) -> Look:
     """The look for an output stream: colour only on a terminal that wants it (https://no-color.org), width from the
     terminal, 80 columns when piped."""
-    from os import environ, get_terminal_size
+    from os import get_terminal_size
     isatty = getattr(stream, "isatty", None)
     tty = bool(isatty and isatty())
     width = 80
-    if environ.get("COLUMNS", "").isdigit():
-        width = int(environ["COLUMNS"])
+    if _variable("COLUMNS").isdigit():
+        width = int(_variable("COLUMNS"))
     elif tty:
         try:
             width = get_terminal_size(stream.fileno()).columns  # type: ignore[attr-defined]
         except OSError:
             width = 80
-    color = tty and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    color = tty and not _variable("NO_COLOR") and _variable("TERM") != "dumb"
     encoding = (getattr(stream, "encoding", "") or "").lower().replace("-", "")
     return Look(max(40, min(width, 200)), color, encoding.startswith("utf"))
+
+
+def _variable(name: str) -> str:
+    """A variable of the environment, "" where there is none: from ``os.environ`` if somebody has needed ``os``, otherwise from
+    the bytes that it is made of."""
+    if "os" in sys.modules:
+        import os
+        return os.environ.get(name, "")
+    from posix import environ
+    return environ.get(name.encode(), b"").decode(errors="replace")

@@ -9,8 +9,6 @@ A lookup that finds nothing falls back to the catch-all element (nft_set_catchal
 
 from __future__ import annotations
 
-from _bisect import bisect_right  # the C half
-
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Unknown
@@ -214,6 +212,7 @@ class Set:
         elif self._ranged:
             found = next((element for element in self.elements() if self._in_ranges(element, key)), None)
         else:
+            from bisect import bisect_right
             at = bisect_right(self._starts, (key, 2)) - 1
             found = self._sorted[at] if at >= 0 and not self._sorted[at].flags & INTERVAL_END else None
         return found if found is not None else self._catchall
@@ -251,6 +250,7 @@ class Set:
                 if all(each.key[a : a + n] <= high[a : a + n] and low[a : a + n] <= upper[a : a + n] for a, n in self.fields()):
                     return None
             return False
+        from bisect import bisect_right
         first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
         touched = self._sorted[max(first, 0) : last + 1]
         return None if any(not each.flags & INTERVAL_END for each in touched) else False
