@@ -130,7 +130,8 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
 
 def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
     """ip_route_me_harder(): from any unicast source, and as from none where the source is a broadcast address or worse; out of
-    the device the socket is bound to. ip6_route_me_harder(): a link-local or group destination stays on its device."""
+    the device the socket is bound to. ip6_route_me_harder(): a link-local or group destination stays on its device, and having no
+    way is counted."""
     packet = skb.packet
     if packet.family == AF_INET and addr.address_type(ns, packet.src) not in (RTN_LOCAL, RTN_UNICAST):
         packet = packet._replace(src=bytes(4))
@@ -138,7 +139,10 @@ def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
     oif = bound if isinstance(bound, int) else 0
     if not oif and packet.family != AF_INET and (addr.is_link_local(packet.dst) or addr.is_multicast(packet.dst)):
         oif = getattr(skb.route, "oif", 0)
-    return route.output(walk, ns, packet, oif=oif, mark=skb.mark, any_source=True)
+    found = route.output(walk, ns, packet, oif=oif, mark=skb.mark, any_source=True)
+    if found.kind == "error" and packet.family != AF_INET:
+        walk.count(ns, "Ip6OutNoRoutes")
+    return found
 
 
 def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, indev: Link | None) -> None:

@@ -170,7 +170,7 @@ class Judgement:
             proto = self.sender.tag.proto
             moved = truth.counters.get(self.names.get(who.netns, ""), {}) if who else {}
             if proto == 6 and moved.get("TcpInSegs") and not moved.get("TcpOutRsts") and (
-                    not reasons or moved.get("TcpOutSegs")
+                    not set(reasons) - {"OTHERHOST"} or moved.get("TcpOutSegs")
                     or (moved.get("TcpExtListenDrops") and not moved.get("TcpExtListenOverflows") and self._redirected())):
                 return  # a listener took it, and its SYN-ACK was lost before any tap could show whose it was
             if proto in (6, 17) and not self._own_socket(who.socket if who else None):

@@ -121,7 +121,8 @@ class Observer:
         events += self.tracer.drain()
         captured = merge(captured)
         for sight in captured:
-            if (sight.kind, sight.what) in (("request", "02"), ("answer", "12")):
+            opens = {"request": 0x02, "answer": 0x12}.get(sight.kind) if sight.proto == 6 else None
+            if opens is not None and int(sight.what, 16) & 0x17 == opens:
                 self.built.begun[(sight.src, sight.sport, sight.dst, sight.dport)] = sight.seq
         everything = list(captured)
         spec = sender.spec
