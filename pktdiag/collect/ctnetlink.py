@@ -1,14 +1,17 @@
-"""One conntrack entry by its tuple: IPCTNL_MSG_CT_GET (net/netfilter/nf_conntrack_netlink.c: ctnetlink_get_conntrack)."""
+"""One conntrack entry by its tuple, and all expectations: IPCTNL_MSG_CT_GET, IPCTNL_MSG_EXP_GET
+(net/netfilter/nf_conntrack_netlink.c: ctnetlink_get_conntrack, ctnetlink_exp_dump_table)."""
 
 from __future__ import annotations
 
 import errno
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes, be, nested, text
-from pktdiag.model.host import ConntrackEntry, ConntrackTuple
+from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Expectation
 from pktdiag.model.kernel import AF_INET, AF_INET6, IPPROTO_GRE, IPPROTO_ICMP, IPPROTO_ICMPV6, PORT_PROTOS
 
-IPCTNL_MSG_CT_GET = 1 << 8 | 1
+IPCTNL_MSG_CT_GET, IPCTNL_MSG_EXP_GET = 1 << 8 | 1, 2 << 8 | 1
+CTA_EXPECT_MASTER, CTA_EXPECT_TUPLE, CTA_EXPECT_MASK, CTA_EXPECT_HELP_NAME, CTA_EXPECT_ZONE, CTA_EXPECT_FLAGS = 1, 2, 3, 6, 7, 8
+NF_CT_EXPECT_INACTIVE = 2
 (CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_PROTOINFO, CTA_HELP, CTA_TIMEOUT, CTA_MARK, CTA_COUNTERS_ORIG,
  CTA_COUNTERS_REPLY, CTA_ID, CTA_TUPLE_MASTER, CTA_ZONE, CTA_SECCTX, CTA_LABELS) = (
     1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 14, 18, 19, 22)
@@ -118,3 +121,19 @@ def _counters(data: bytes | None) -> tuple[int | None, int | None]:
         return None, None
     found = attributes(data)  # CTA_COUNTERS_PACKETS 1, CTA_COUNTERS_BYTES 2
     return be(found.get(1, b"")), be(found.get(2, b""))
+
+
+def read_expectations(netlink: Netlink) -> list[Expectation]:
+    """Those of all families."""
+    return [decode_expectation(payload) for payload in netlink.dump(IPCTNL_MSG_EXP_GET, bytes(4))]
+
+
+def decode_expectation(payload: bytes) -> Expectation:
+    """One IPCTNL_MSG_EXP_NEW payload; ctnetlink_exp_dump_expect()."""
+    found = attributes(payload, 4)
+    helper = found.get(CTA_EXPECT_HELP_NAME)
+    master = found[CTA_EXPECT_MASTER]
+    zone = attributes(master).get(CTA_TUPLE_ZONE) or found.get(CTA_EXPECT_ZONE, b"")
+    return Expectation(decode_tuple(found[CTA_EXPECT_TUPLE]), decode_tuple(found[CTA_EXPECT_MASK]), decode_tuple(master),
+                       be(zone), None if helper is None else text(helper),
+                       bool(be(found.get(CTA_EXPECT_FLAGS, b"")) & NF_CT_EXPECT_INACTIVE))

@@ -6,7 +6,7 @@ from pktdiag.collect import nft_raw
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.modules import kernel_has
 from pktdiag.collect.netlink import Netlink
-from pktdiag.model.host import ConntrackEntry, ConntrackTuple
+from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Expectation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +137,15 @@ class NetfilterPart(Asking):
             return read_entry(self.door.netfilter(), tuple_, reply, zone)
 
         return self.ask(("ct", tuple_, reply, zone), "conntrack entry", read)
+
+    def expectations(self) -> Sequence[Expectation]:
+        from pktdiag.collect.ctnetlink import read_expectations
+
+        def read() -> Sequence[Expectation]:
+            count = self.conntrack_count()
+            return read_expectations(self.door.netfilter()) if count is not None and count[0] else ()
+
+        return self.ask("expectations", "expected connections", read)
 
     def conntrack_count(self) -> tuple[int, int] | None:
         def read() -> tuple[int, int] | None:

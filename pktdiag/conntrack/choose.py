@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import sys
 
-from pktdiag.conntrack.status import IPS_NAT_MASK, IPS_SEQ_ADJUST
-from pktdiag.conntrack.table import find, taken
+from pktdiag.conntrack.status import IPS_FIXED_TIMEOUT, IPS_NAT_MASK, IPS_SEQ_ADJUST, IPS_SRC_NAT
+from pktdiag.conntrack.table import find, kill, taken, zone_of
+from pktdiag.conntrack.tcp import SYN_SENT, TIME_WAIT
 from pktdiag.conntrack.tuples import has_ports, invert
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.kernel import (
     IPPROTO_GRE,
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
+    IPPROTO_TCP,
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
 )
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import Conn, HookContext, NatRange
+from pktdiag.netfilter.context import Conn, HookContext, NatRange, Unknown
 from pktdiag.netfilter.jhash import jhash2
 
 MAP_IPS, PROTO_SPECIFIED, PROTO_RANDOM, PERSISTENT, PROTO_RANDOM_FULLY, PROTO_OFFSET, NETMAP = 1, 2, 4, 8, 16, 32, 64
 RANDOM_ALL = PROTO_RANDOM | PROTO_RANDOM_FULLY
 
 _ICMP = (IPPROTO_ICMP, IPPROTO_ICMPV6)
-_MAX_ATTEMPTS = 128
+_MAX_ATTEMPTS, _HARDER = 128, 32
 
 
 class Choice(NamedTuple):
@@ -177,25 +179,39 @@ def _choose_port(ctx: HookContext, conn: Conn, chosen: ConntrackTuple, wanted: N
 
     if size == 1:
         only = with_port(low)
-        return Choice(only, False, _taken(ctx, conn, only))
+        return Choice(only, False, _taken(ctx, conn, only, 1))
     if wanted.flags & PROTO_OFFSET:
         offset = (current - wanted.base_proto) & 0xFFFF
     elif wanted.flags & RANDOM_ALL or source:
         # Drawn by get_random_u16(): any port of the range. The lowest free one stands for it.
         for step in range(min(size, _MAX_ATTEMPTS)):
             candidate = with_port(low + step)
-            if not _taken(ctx, conn, candidate):
+            if not _taken(ctx, conn, candidate, min(size, _MAX_ATTEMPTS) - step):
                 return Choice(candidate, True)
         return Choice(with_port(low), True, size <= _MAX_ATTEMPTS)
     else:
         offset = 0
     for step in range(min(size, _MAX_ATTEMPTS)):
         candidate = with_port(low + (offset + step) % size)
-        if not _taken(ctx, conn, candidate):
+        if not _taken(ctx, conn, candidate, min(size, _MAX_ATTEMPTS) - step):
             return Choice(candidate, False)
     return Choice(candidate, size > _MAX_ATTEMPTS, size <= _MAX_ATTEMPTS)
 
 
-def _taken(ctx: HookContext, conn: Conn, tuple_: ConntrackTuple) -> bool:
+def _taken(ctx: HookContext, conn: Conn, tuple_: ConntrackTuple, left: int) -> bool:
+    """nf_nat_used_tuple_harder() (v6.7): among the last attempts, a TCP connection that is over makes room for a new one whose
+    sequence numbers are ahead of its own."""
     answer = invert(tuple_)
-    return answer is not None and taken(ctx.services.conns, ctx.ns, answer, conn)
+    if answer is None or not taken(ctx.services.conns, ctx.ns, answer, conn):
+        return False
+    found = find(ctx.services.conns, ctx.ns, zone_of(conn, True), answer)
+    if left > _HARDER or tuple_.proto != IPPROTO_TCP or conn.tcp_state != SYN_SENT or found is None:
+        return True
+    other, reply = found
+    if not reply or (other.tcp_state or 0) < TIME_WAIT or not other.status & IPS_SRC_NAT or other.status & IPS_FIXED_TIMEOUT:
+        return True
+    condition = Unknown("the SYN's sequence number is ahead of those of the closed connection that still has its port")
+    if not ctx.services.decide(condition, ("harder", ctx.ns.id, answer)):
+        return True
+    kill(other)
+    return False

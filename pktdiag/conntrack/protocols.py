@@ -7,7 +7,8 @@ generic}.c.
 from __future__ import annotations
 
 from pktdiag.conntrack import tcp
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP
+from pktdiag.conntrack.tuples import has_ports
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Conn
@@ -33,4 +34,8 @@ def handle(ns: NamespaceView, conn: Conn, reply: bool, packet: Packet) -> str:
     elif conn.orig.proto == IPPROTO_ICMPV6 and (
             len(packet.dst) != 16 or (not conn.confirmed and conn.orig.dport >> 8 not in ICMPV6_VALID_NEW)):
         return "invalid"
+    elif conn.orig.proto == IPPROTO_SCTP and has_ports(ns, IPPROTO_SCTP):
+        from pktdiag.conntrack import sctp
+
+        return sctp.packet(conn, packet)
     return "accept"

@@ -6,7 +6,7 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 
 from __future__ import annotations
 
-from pktdiag.conntrack import protocols, table
+from pktdiag.conntrack import expect, protocols, table
 from pktdiag.conntrack.status import IPS_EXPECTED, IPS_SEEN_REPLY, STATE_WORDS, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
 from pktdiag.model.host import ConntrackTuple
@@ -145,11 +145,8 @@ def _find_in(ctx: HookContext, zone: int, tuple_: ConntrackTuple) -> tuple[Conn,
 
 
 def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn | HookResult:
-    """init_conntrack(): a fresh, unconfirmed connection; INVALID where the message has no answer; DROP when full.
-
-    Not modelled: expectations (nf_ct_find_expectation). The data connection a helper (ftp, sip, …) waits for is RELATED to
-    the kernel and NEW here; the view has no reader for expectations.
-    """
+    """init_conntrack(): a fresh, unconfirmed connection, RELATED where it was expected; INVALID where the message has no answer; DROP
+    when full. Not modelled: the NAT that a helper gives an expected connection (nf_nat_follow_master and its like)."""
     answer = invert(tuple_)
     if answer is None:
         return _invalid(ctx)
@@ -163,6 +160,13 @@ def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn
     conn = Conn(tuple_, answer, ctx.ns.id)
     table.put_in_zone(conn, template)
     conn.helper = template.helper
+    expected = expect.find(ctx.services.conns, ctx.ns, conn.zone, tuple_) if count is not None and count[0] else None
+    if expected is not None:
+        conn.status |= IPS_EXPECTED
+        conn.helper = expected.helper or conn.helper
+        master = _find_in(ctx, expected.zone, expected.master)
+        if master is not None:
+            conn.master, conn.mark = master[0], master[0].mark
     return conn
 
 

@@ -309,6 +309,19 @@ class ConntrackEntry(NamedTuple):
     """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
 
 
+class Expectation(NamedTuple):
+    """A connection that a helper, or an nft rule, has announced (ctnetlink IPCTNL_MSG_EXP_NEW): the first packet that fits is RELATED."""
+
+    tuple: ConntrackTuple
+    mask: ConntrackTuple
+    """What of the source must fit; the destination has to be the same altogether."""
+    master: ConntrackTuple
+    """The original direction of the connection that it came from."""
+    zone: int = 0
+    helper: str | None = None
+    inactive: bool = False
+
+
 class Gap(NamedTuple):
     """Something that could not be read. Stated wherever it matters; never a silent hole."""
 

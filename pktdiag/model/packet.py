@@ -82,7 +82,8 @@ class Packet(NamedTuple):
     inner: Packet | None = None
     """For an ICMP error: the packet it quotes, as quoted."""
     payload: bytes = b""
-    """Transport payload where known (may be shorter than ``length`` implies)."""
+    """Transport payload where known (may be shorter than ``length`` implies). Of SCTP and DCCP: all behind the ports; of protocols
+    without a header here (AH, ESP, IGMP, …): all of it."""
     fragment_offset: int = 0
     more_fragments: bool = False
     tcp_options: bytes = b""

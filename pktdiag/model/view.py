@@ -14,6 +14,7 @@ from pktdiag.model.host import (
     BridgeVlan,
     ConntrackEntry,
     ConntrackTuple,
+    Expectation,
     FdbEntry,
     Gap,
     InterfaceAddress,
@@ -169,6 +170,9 @@ class NamespaceView(Protocol):
 
     def conntrack_get(self, tuple_: ConntrackTuple, reply: bool, zone: int) -> ConntrackEntry | None:
         """The entry whose original (or reply) direction is ``tuple_``: one IPCTNL_MSG_CT_GET, no dump."""
+
+    def expectations(self) -> Sequence[Expectation]:
+        """The connections that are expected; none where conntrack has no entries, since each belongs to one."""
 
     def conntrack_count(self) -> tuple[int, int] | None:
         """(nf_conntrack_count, nf_conntrack_max); None where conntrack is not there."""

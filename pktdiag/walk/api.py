@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.conntrack import track
 from pktdiag.model.host import Socket
-from pktdiag.model.kernel import TCP_CLOSE
+from pktdiag.model.kernel import AF_INET, TCP_CLOSE
 from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
 from pktdiag.model.record import NamedTuple
@@ -25,6 +25,7 @@ from pktdiag.model.view import HostView, NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import device, ip_output
 from pktdiag.walk.explore import Chooser, explore
+from pktdiag.walk.ip_forward import TOS_TO_PRIORITY
 from pktdiag.walk.state import Answer, LegRecord, Walk
 
 _RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
@@ -74,6 +75,8 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
         skb.extra["uid"] = question.uid
         skb.extra["header_included"] = question.header_included
         skb.sock, skb.sock_ns = _sending_socket(question), ns.id
+        if question.packet.family == AF_INET and not question.header_included:  # __ip_sock_set_tos()
+            skb.priority = TOS_TO_PRIORITY[(question.packet.tos & 0x1E) >> 3]
         walk.guarded(lambda: ip_output.send(walk, ns, skb, oif=question.oif, uid=question.uid, any_source=question.header_included),
                      ns, None, skb)
     else:
@@ -108,8 +111,9 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind
     skb.extra["answer_of_rule"] = answer.header_included  # made by a REJECT, not by a protocol
-    skb.extra["kernel socket"] = answer.kind not in ("udp-reply", "syn-ack", "rst") or (
-        answer.kind == "rst" and not answer.header_included and len(answer.packet.dst) == 4)  # tcp_v6_send_response() sets none
+    if answer.kind not in ("udp-reply", "syn-ack", "rst") or (
+            answer.kind == "rst" and not answer.header_included and len(answer.packet.dst) == 4):  # tcp_v6_send_response() sets none
+        skb.extra["kernel socket"] = answer.ns.id
     if answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included):
         # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
         track.attach(skb, answer.skb)

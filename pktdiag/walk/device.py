@@ -139,9 +139,13 @@ def _generic_xdp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
 
 def refusal_counters(skb: Skb) -> tuple[str, ...]:
     """What a sender's own stack counts when the device refuses the packet while the sender waits (NET_XMIT_DROP):
-    ip_send_skb() / ip6_send_skb(), and udp_send_skb(). TCP retransmits and counts nothing."""
-    packet = skb.packet
-    if skb.iif or skb.extra.get("xmit-async") or packet.proto == IPPROTO_TCP or skb.ethertype == ETH_P_ARP:
+    ip_send_skb() / ip6_send_skb(), and udp_send_skb(). TCP retransmits and counts nothing, but for segments that no connection sends:
+    a raw socket's, and the resets of ip_send_unicast_reply()."""
+    packet, extra = skb.packet, skb.extra
+    if skb.iif or extra.get("xmit-async") or skb.ethertype == ETH_P_ARP:
+        return ()
+    if packet.proto == IPPROTO_TCP and not extra.get("header_included") and (
+            packet.family != AF_INET or extra.get("answer_kind") != "rst" or extra.get("answer_of_rule")):
         return ()
     first = "IpOutDiscards" if packet.family == AF_INET else "Ip6OutDiscards"
     if packet.proto != IPPROTO_UDP:

@@ -16,7 +16,7 @@ from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
 # ip_tos2prio[], net/ipv4/route.c: best effort, bulk, interactive, interactive bulk; ip_forward() sets it from the TOS
-_TOS_TO_PRIORITY = (0, 2, 6, 4)
+TOS_TO_PRIORITY = (0, 2, 6, 4)
 
 
 def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
@@ -33,7 +33,7 @@ def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
         return
     skb.packet = skb.packet._replace(ttl=skb.packet.ttl - 1)
     if skb.packet.family == AF_INET:
-        skb.priority = _TOS_TO_PRIORITY[(skb.packet.tos & 0x1E) >> 3]
+        skb.priority = TOS_TO_PRIORITY[(skb.packet.tos & 0x1E) >> 3]
     pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
     if run_hook(walk, ns, pf, NF_INET_FORWARD, skb, dev, out, "forward"):
         _count(walk, ns, skb)

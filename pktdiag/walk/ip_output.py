@@ -156,6 +156,8 @@ def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
     pf = NFPROTO_IPV4 if v4 else NFPROTO_IPV6
     if indev is None and decision.local_copy and not out.loopback:
         copy = skb.copy()
+        copy.sock = None  # skb_clone(): a clone is nobody's
+        copy.extra.pop("kernel socket", None)
         if run_hook(walk, ns, pf, NF_INET_POST_ROUTING, copy, None, out, "postrouting"):
             _loop_back(walk, ns, out, copy)
     if run_hook(walk, ns, pf, NF_INET_POST_ROUTING, skb, indev, out, "postrouting"):

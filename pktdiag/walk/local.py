@@ -41,7 +41,10 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
     if _for_client(walk, ns, dev, skb):
         return
-    if packet.proto == IPPROTO_TCP:
+    if "dport" in packet.unknown and packet.proto in (IPPROTO_TCP, IPPROTO_UDP) and not isinstance(skb.tproxy_sock, Socket) \
+            and sockets.candidates(ns, packet.proto, packet.family):
+        walk.unsure(ns, "socket", dev, skb, "which port is drawn at random for it")
+    elif packet.proto == IPPROTO_TCP:
         _tcp(walk, ns, dev, skb)
     elif packet.proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
         _udp(walk, ns, dev, skb)

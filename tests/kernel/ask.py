@@ -8,6 +8,7 @@ from pktdiag.model.packet import Packet, parse_address
 from pktdiag.model.question import Question
 
 from .build import Built
+from .rare import PAYLOAD_AT
 from .send import PORTED, Sender, icmp_kind, ip_length, transport
 
 
@@ -45,7 +46,7 @@ def _told(packet: Packet, sender: Sender) -> Packet:
         return packet._replace(unknown=packet.unknown | {"tcp_options"})
     options = bytes.fromhex(spec.get("options", ""))
     body = transport(spec, tag, packet.src, packet.dst)
-    header = {6: 20 + len(options), 17: 8, 1: 8, 58: 8}.get(tag.proto, 4 if tag.proto in PORTED else 0)
+    header = {6: 20 + len(options), 17: 8, 1: 8, 58: 8, **PAYLOAD_AT}.get(tag.proto, 0)
     gone = {"payload", "flow_label"} if own else {"payload"}
     return packet._replace(payload=body[header:], tcp_options=options, unknown=packet.unknown - gone)
 

@@ -12,6 +12,9 @@ Tally = dict[str, list[int]]
 """By tag: packets it matched, packets it did not match, of both those about which the walk was not sure."""
 _ENDS = re.compile(r" (accept|drop|return|reject|queue|goto|vmap|dnat|snat|masquerade|redirect|tproxy|fwd|synproxy)|"
                    r" -[jg] (?!MARK|CONNMARK|LOG|NFLOG|DSCP|TOS|CLASSIFY|SET|TTL|HL)")
+_MAP = " vmap "
+"""The counter of such a rule stands in front of what may match. Its verdicts leave the chain (see the pool), so that whoever comes to
+the next rule was not in the map."""
 
 
 class Tags:
@@ -20,10 +23,8 @@ class Tags:
     def __init__(self, host: Host, counters: dict[str, Counters]) -> None:
         self.tags: dict[RuleKey, list[str]] = {}
         self.texts: dict[RuleKey, str] = {}
-        self.first: dict[tuple[str, ...], RuleKey] = {}
-        """Of every chain the bare counter in front, which counts the packets that came."""
-        self.straight: set[tuple[str, ...]] = set()
-        """Chains in which every rule is looked at."""
+        self.chains: list[tuple[list[RuleKey], bool]] = []
+        """The rules of each chain that bear tags, in order, and whether every rule of it is looked at. The first counts what came."""
         for name, reader in counters.items():
             present: dict[tuple[str, ...], list[RuleKey]] = {}
             for key in reader.every_rule():
@@ -37,27 +38,33 @@ class Tags:
                 keys = sorted(present.get(chain, []), key=lambda key: key[5])
                 if len(keys) != len(items):
                     continue
-                self.first[(name, *chain)] = keys[0]
-                if not any(_ENDS.search(item["line"]) for item in items):
-                    self.straight.add((name, *chain))
                 self.texts |= {key: item["line"] for key, item in zip(keys, items)}
-                for key, item in zip(keys, items):
-                    if item.get("tags"):
-                        self.tags[key] = item["tags"]
+                tagged = {key: item["tags"] for key, item in zip(keys, items) if item.get("tags")}
+                if tagged:
+                    self.tags |= tagged
+                    self.chains.append((keys, not any(_ENDS.search(item["line"]) for item in items)))
 
     def count(self, tally: Tally, moved: dict[RuleKey, int], unsure: set[RuleKey]) -> None:
-        """Adds one packet."""
-        for key, tags in self.tags.items():
-            chain = key[:5]
-            if not moved.get(self.first[chain]):
+        """Adds one packet. A rule was looked at when it matched, or when a later one of its chain did."""
+        for keys, straight in self.chains:
+            came = moved.get(keys[0], 0)
+            if not came:
                 continue
-            hit = bool(moved.get(key))
-            if not hit and chain not in self.straight:
-                continue
-            for tag in tags:
-                numbers = tally.setdefault(tag, [0, 0, 0])
-                numbers[not hit] += 1
-                numbers[2] += key in unsure
+            later = came if straight else 0
+            beyond = 0
+            for key in reversed(keys):
+                hits = moved.get(key, 0)
+                looked = max(hits, later)
+                if _MAP in self.texts[key]:
+                    hits -= beyond
+                later, beyond = max(later, moved.get(key, 0)), moved.get(key, 0)
+                if not looked:
+                    continue
+                for tag in self.tags.get(key, ()):
+                    numbers = tally.setdefault(tag, [0, 0, 0])
+                    numbers[0] += hits > 0
+                    numbers[1] += looked > hits
+                    numbers[2] += key in unsure
 
 
 def _chain(item: dict[str, Any]) -> tuple[str, ...] | None:

@@ -17,6 +17,8 @@ from .every_xt import xt_everything
 from .topology import Plan
 
 EVERY, UNKNOWABLE = 4, 40
+PACKETS_PER_HOST = 16
+"""More than elsewhere: these hosts have more rules that wait for a packet."""
 
 
 def wanted(index: int) -> bool:
@@ -25,6 +27,11 @@ def wanted(index: int) -> bool:
 
 def unknowable(index: int) -> bool:
     return index % UNKNOWABLE == UNKNOWABLE - 1
+
+
+def prepare(plan: Plan) -> None:
+    """IPv6 on every other host: half of the pool is about it."""
+    plan.ipv6 = plan.ipv6 or plan.chance(0.33)
 
 
 def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:
@@ -41,4 +48,4 @@ def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:
     return {"every": True, "unknowable": unknowable(index)}
 
 
-__all__ = ["packets_for_everything", "rules_of_everything", "unknowable", "wanted"]
+__all__ = ["PACKETS_PER_HOST", "packets_for_everything", "prepare", "rules_of_everything", "unknowable", "wanted"]

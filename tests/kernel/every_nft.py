@@ -120,7 +120,8 @@ class Values:
             return f"tcp dport {port}"
         address, word = (self.draw("b"), "ip6") if six or name == "rare6" else (self.draw("a"), "ip")
         if name.startswith("rare"):
-            return rng.choice((f"{word} daddr {address} th dport {port}", f"{word} saddr {address} meta l4proto {rng.choice(('tcp', 'udp'))}"))
+            some = f"meta l4proto {rng.choice(('tcp', 'udp'))}"
+            return rng.choice((f"{word} daddr {address} th dport {port}", f"{word} saddr {address} {some}", f"{word} daddr {address} {some}"))
         return rng.choice(("meta l4proto udp", "meta l4proto tcp", f"meta l4proto {{ tcp, udp }} th dport {port}", f"{word} daddr {address}", f"{word} saddr != {address}",
                            "meta l4proto != tcp", f"meta l4proto {{ tcp, udp }} th dport != {port}"))
 
@@ -132,7 +133,7 @@ RULES = {
     "flags": ("syn", "ack", "! ack", "syn,ack", "fin,psh,urg", "== syn", "!= syn"), "mssrel": ("1460", "< 1000", "!= 1460", "1000-1500"),
     "state": ("new", "established", "established,related", "invalid", "untracked", "new,untracked"),
     "status": ("dnat", "snat", "seen-reply", "confirmed", "assured", "expected"),
-    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("Linux", "Windows"),
+    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("Linux", "unknown"),
     "icmpcode": ("net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "net-prohibited", "host-prohibited",
                  "admin-prohibited"),
     "icmp6code": ("no-route", "admin-prohibited", "addr-unreachable", "port-unreachable"),
@@ -221,7 +222,7 @@ class _Table:
             values = self.values()
             tags, text = probe(self.plan, values, self.letter, hook)
             if text:
-                self.rule(chain, text if " counter " in text else f"{text} counter", tags)
+                self.rule(chain, text if " vmap " in text or text.endswith(" counter") else f"{text} counter", tags)
 
     def statement(self, entry: Entry) -> None:
         rng = self.rng
@@ -238,12 +239,14 @@ class _Table:
             self.rule(chain, text, [entry.tag])
         if kind == "filter":
             self.probes(chain, hook, rng.choice((0, 1)))
+        self.rule(chain, "counter", [])  # whoever comes here was let through by all of the above
 
     def finish(self) -> None:
         """Declares what the rules name, then writes it all down."""
-        if any(re.search(r"\bu[01]\b|@verdicts", text) for text, _ in self.rules):
-            self.head[:0] = [(f"add chain {self.family} {self.name} u{i}", []) for i in (0, 1)]
+        if any(re.search(r"\bu[0-2]\b|@verdicts", text) for text, _ in self.rules):
+            self.head[:0] = [(f"add chain {self.family} {self.name} u{i}", []) for i in (0, 1, 2)]
             self.rule("u0", "counter", [])
+            self.rule("u2", "counter accept", [])
             self.rule("u1", f"counter {self.rng.choice(('accept', 'return', 'continue'))}", [])
             self.probes("u0", "-", 2)
         wanted = " ".join(text for text, _ in self.rules)
@@ -258,7 +261,7 @@ class _Table:
         # What declarations name themselves comes first: objects before the maps that hold them.
         declared.sort(key=lambda line: " map " in line[0])
         lines: list[tuple[str, list[str]]] = [(f"add table {self.family} {self.name}", [])]
-        users = [line for line in self.head if re.search(r" u[01]$", line[0])]
+        users = [line for line in self.head if re.search(r" u[0-2]$", line[0])]
         bases = [line for line in self.head if line not in users]
         for text, tags in (*lines, *users, *declared, *bases, *self.rules):
             item = {"do": "nft", "ns": self.ns, "line": text}
@@ -279,7 +282,9 @@ def nft_everything(plan: Plan, ns: str, unknowable: bool) -> None:
         family = rng.choice(families)
         table = _Table(plan, ns, family, number)
         hook = rng.choice(OF_FAMILY[table.letter])
-        table.probes(table.chain(hook, rng.choice(PRIORITIES) if table.letter != "n" else 0), hook, rng.choice((5, 8, 12)))
+        chain = table.chain(hook, rng.choice(PRIORITIES) if table.letter != "n" else 0)
+        table.probes(chain, hook, rng.choice((5, 8, 12)))
+        table.rule(chain, "counter", [])
         fitting = [e for e in entries("STATEMENTS") if table.letter in e.families]
         for _ in range(min(len(fitting), rng.choice((1, 2, 3)))):
             table.statement(rng.choice(fitting))

@@ -123,7 +123,7 @@ meta skgid | i46 | 0 5
 meta cgroup | i46 | 0 5
 meta cpu | i46b | 0 1
 meta random | i46b | 5 2000000000
-meta sdif | i46 | $d lo
+meta sdif | i46 | $d 0
 meta sdifname | i46 | $d lo
 meta day | i46 | Monday Saturday
 meta hour | i46 | "00:00" "12:00" "23:59"
@@ -156,7 +156,7 @@ meta l4proto { tcp, udp } ct original proto-dst | i46 | $p $p
 meta l4proto { tcp, udp } ct reply proto-src | i46 | $p $p
 meta l4proto { tcp, udp } ct reply proto-dst | i46 | $p 20003
 ct original zone | i46 | 0 5
-ct id | i46 | 5 1000
+ct id | i46 | 5 1000000000
 rt nexthop | 4 | $a 192.0.2.1
 rt ip nexthop | i | $a 192.0.2.1
 rt ip6 nexthop | i | $b ::1
@@ -262,12 +262,12 @@ numgen inc | i46 | * | numgen inc mod 2 $h2
 numgen random | i46 | * | numgen random mod 2 $h2
 numgen one | i46 | * | numgen inc mod 1 offset 5 $h5
 limit | i46b | * | limit rate 1/minute
-limit over | i46b | * | limit rate over 1/minute
+limit over | i46b | * | limit rate over 1/minute burst 2 packets
 limit bytes | i46b | * | limit rate 100 bytes/second burst 200 bytes
 limit burst | i46b | * | limit rate 10/hour burst 2 packets
 quota | i46b | * | quota $over$quota bytes
 connlimit | i46 | pifo | ct count $over$low
-connlimit named | 4 | pifo | add @conns { ip saddr ct count over 2 }
+connlimit named | 4 | pifo | add @conns { ip saddr ct count over $low }
 osf name | i46 | pif | osf name "$osf"
 osf version | i46 | pif | osf ttl loose version "Linux:4.19"
 lookup ports | i46bn | * | th dport $neg@ports
@@ -290,7 +290,7 @@ lookup macs | b | * | ether saddr $neg@macs
 lookup dscp | i4 | * | ip dscp . ip protocol { 0x0 . udp, 0x4 . tcp }
 lookup ct | i46 | * | ct state . ct mark $neg{ new . 0, established . 1 }
 lookup types | i46 | pif | meta iif . meta mark $neg{ $d . 0, lo . 1 }
-lookup vmap | i46b | * | meta l4proto vmap { tcp : continue, udp : continue }
+lookup vmap | i46b | * | meta l4proto vmap { icmp : goto u1, icmpv6 : goto u1 }
 lookup empty | i4 | * | ip $sd $neg@empty
 counter named | i46b | * | $one counter name "hits"
 counter two | i46b | * | $one counter name "more" $one
@@ -334,7 +334,7 @@ ct set event | i46 | * | $m counter ct event set new
 ct set zone | i46 | z | $m counter ct zone set 5
 ct set zone original | i46 | z | $m counter ct original zone set 5
 ct set zone map | i46 | z | counter ct zone set meta mark map { 1 : 6, 2 : 7 }
-ct helper object | i46 | * | tcp dport 21 ct helper set "ftph" counter ;; meta l4proto tcp ct helper set "ftph" counter
+ct helper object | i46 | * | tcp dport $p ct helper set "ftph" counter ;; meta l4proto tcp ct helper set "ftph" counter
 ct timeout object | i4 | * | meta l4proto tcp ct timeout set "tmo" counter
 ct expectation object | i4 | * | meta l4proto udp ct expectation set "exp" counter
 payload set ttl | i4 | * | ip ttl > 5 $m counter ip ttl set 30 ;; ip ttl 30 counter
@@ -354,7 +354,7 @@ exthdr reset | i46 | * | tcp flags syn counter reset tcp option sack-perm ;; tcp
 log | i46b | * | $m counter log prefix "every "
 log level | i46b | * | $m log level info flags all counter
 log group | i46b | * | $m log prefix "grp" group 5 snaplen 64 queue-threshold 2 counter
-quota verdict | i46 | * | quota over 1 mbytes drop ;; quota over 1 bytes counter ;; quota 10 mbytes counter
+quota verdict | i46 | * | quota over 1 mbytes counter drop ;; quota over 100 bytes counter ;; quota 100 bytes counter
 counter accept | i46b | * | $m counter name "hits" accept
 continue | i46b | * | $m counter continue ;; counter
 return | i46b | * | $m counter return ;; counter
@@ -362,15 +362,15 @@ jump | i46b | * | $m counter jump u0 ;; counter
 goto | i46b | * | $m counter goto u1 ;; counter
 accept | i46b | * | $m counter accept
 drop | i46bn | * | $rare counter drop
-vmap | i46b | * | meta l4proto vmap { tcp : jump u0, udp : goto u1 } ;; counter
+vmap | i46b | * | meta l4proto vmap { tcp : jump u2, udp : goto u1 } ;; counter
 vmap named | i46 | * | counter th dport vmap @verdicts ;; counter
-vmap interval | i46 | * | th dport vmap { 1-60 : continue, 61-90 : jump u0, 30000-40000 : drop } ;; counter
-vmap concat | i4 | * | ip $sd . th dport vmap { $a . $p : drop, $a2 . $p2 : jump u0 } ;; counter
-vmap catchall | i4 | * | ip $sd vmap { $a : jump u0, * : return } ;; counter
-vmap ct state | i46 | * | ct state vmap { invalid : return, established : accept, related : accept, new : jump u0 } ;; counter
-vmap names | i46 | pif | iifname vmap { "$d" : jump u0, "lo" : accept } ;; counter
-vmap fib | i46 | pi | fib daddr type vmap { local : jump u0, broadcast : return } ;; counter
-vmap mark | i46 | * | meta mark vmap { 0 : continue, 1 : accept, 2-5 : return } ;; counter
+vmap interval | i46 | * | th dport vmap { 1-60 : goto u1, 61-90 : jump u2, 30000-40000 : drop } ;; counter
+vmap concat | i4 | * | ip $sd . th dport vmap { $a . $p : drop, $a2 . $p2 : jump u2, $a3 . $p : goto u1, $a4 . 20000 : goto u1 } ;; counter
+vmap catchall | i4 | * | ip ttl != 64 ip $sd vmap { $a : jump u2, * : return } ;; counter ;; ip $sd vmap { $a : jump u0, * : return } ;; counter
+vmap ct state | i46 | * | ct state vmap { invalid : return, established : accept, related : goto u1 } ;; counter
+vmap names | i46 | pif | iifname vmap { "$d" : jump u2, "lo" : accept } ;; counter
+vmap fib | i46 | pi | fib daddr type vmap { local : jump u2, broadcast : return } ;; counter
+vmap mark | i46 | * | meta mark vmap { 1 : accept, 2-5 : return } ;; counter
 dynset add | i4 | * | $m counter add @dyn { ip saddr } ;; ip saddr @dyn counter ;; ip daddr @dyn counter
 dynset update | i4 | * | $m counter update @dynt { ip saddr timeout 1m } ;; ip saddr @dynt counter
 dynset delete | i4 | * | add @dyn { ip daddr } counter ;; $m counter delete @dyn { ip daddr } ;; ip daddr @dyn counter
@@ -381,8 +381,8 @@ dynset map update | i4 | * | $m counter update @dynmap2 { ip saddr : meta mark }
 dynset port | i46 | * | $m counter add @seen { th dport } ;; th dport @seen counter
 dynset counter | i4 | * | $m add @dync { ip saddr counter } counter
 dynset limit | i4 | * | $m add @dynl { ip saddr limit rate 100/second } counter
-dynset limit over | i4 | * | $m add @dynl2 { ip saddr limit rate over 100/second } counter
-dynset quota | i4 | * | $m update @dynq { ip saddr quota over 1 mbytes } counter
+dynset limit over | i4 | * | $m add @dynl2 { ip saddr limit rate over 1/hour burst 1 packets } counter
+dynset quota | i4 | * | $m update @dynq { ip saddr quota over 60 bytes } counter
 notrack | i46 | r | $m counter notrack
 reject | i46 | ifo | $rare counter reject
 reject reset | i46 | ifo | $raretcp counter reject with tcp reset
@@ -411,7 +411,7 @@ dnat named map | 4 | D | tcp dport 1-65535 counter dnat to tcp dport map @natmap
 dnat concat map | 4 | D | tcp dport 1-65535 counter dnat to ip daddr . tcp dport map { $a . $p : $a2 . $p2, $a3 . 81 : $a4 . 8000 }
 dnat prefix | 4 | D | counter dnat prefix to ip daddr map { 10.1.0.0/24 : 10.2.0.0/24 }
 dnat jhash | 4 | D | $m counter dnat to jhash ip saddr mod 2 seed 0x1 map { 0 : $a, 1 : $a2 }
-dnat vmap | i46 | D | th dport vmap { $p : accept, $p2 : continue }
+dnat vmap | i46 | D | th dport vmap { $p : accept, $p2 : return } ;; counter
 redirect | i46 | D | $m counter redirect
 redirect port | i46 | D | $tu counter redirect to :$p2
 redirect map | i46 | D | meta l4proto tcp counter redirect to tcp dport map { 80 : 8000, 443 : 5000 }
@@ -433,7 +433,7 @@ UNKNOWABLE = """
 random drop | i46 | * | meta random < 1000000000 counter drop
 cpu drop | i46 | * | meta cpu 0 counter $rare drop
 numgen drop | i46 | * | numgen random mod 4 1 counter drop
-numgen jump | i46 | * | numgen inc mod 2 vmap { 0 : jump u0, 1 : continue } ;; counter
+numgen jump | i46 | * | numgen inc mod 2 vmap { 0 : jump u2, 1 : continue } ;; counter
 numgen mark | i46 | * | meta mark set numgen inc mod 3 ;; meta mark 1 counter accept
 symhash drop | i46 | * | symhash mod 4 0 counter drop
 jhash seedless | i4 | * | jhash ip saddr mod 4 0 counter drop
@@ -476,7 +476,7 @@ DECLARATIONS = """
 @timed | set | i4 | type ipv4_addr; flags timeout; elements = { $a timeout 1h, $a2 timeout 1d }
 @counted | set | i4 | type ipv4_addr; counter; elements = { $a, $a2 }
 @limited | set | i4 | type ipv4_addr; limit rate 100/second; elements = { $a }
-@quotaed | set | i4 | type ipv4_addr; quota over 1 mbytes; elements = { $a, $a2 }
+@quotaed | set | i4 | type ipv4_addr; quota over 60 bytes; elements = { $a, $a2 }
 @catchall | set | i4 | type ipv4_addr; flags interval; elements = { 192.0.2.0/24, * }
 @macs | set | b | type ether_addr; elements = { $mac, $mac2 }
 @empty | set | i4 | type ipv4_addr; flags interval;
@@ -494,7 +494,7 @@ DECLARATIONS = """
 @dynmap | map | i4 | type ipv4_addr : mark; size 65535; flags dynamic;
 @dynmap2 | map | i4 | type ipv4_addr : mark; size 65535; flags dynamic;
 @marksof | map | i4 | type ipv4_addr : mark; flags interval; elements = { $n4 : 7, 192.0.2.0/24 : 8 }
-@verdicts | map | i46 | type inet_service : verdict; elements = { $p : jump u0, 9999 : drop, $p2 : continue }
+@verdicts | map | i46 | type inet_service : verdict; elements = { $p : jump u2, 9999 : drop, 20000 : goto u1 }
 @natmap | map | 4 | type inet_service : ipv4_addr; elements = { 53 : $a, 80 : $a2, 443 : $a3 }
 @objects | map | i46 | type inet_service : counter; elements = { 53 : "hits", 80 : "more", 443 : "hits", 5000 : "more" }
 @ft | flowtable | i46 | hook ingress priority 0; devices = { $d };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .rare import KNOWN, MOBILITY
 from .send import PacketSpec
 from .topology import Plan
 from .traffic import packets
@@ -9,7 +10,6 @@ from .traffic import packets
 OPTIONS = ("", "020405b4", "020405b40402080a00000001000000000103030701010100"[:40] + "01", "02040200" + "0402" + "0103" + "030701" + "01",
            "0101080a0000000100000002", "fe0401020101010000000000"[:16], "0101050a0000000100000005", "22020000", "1e0400000204019c")
 """None, MSS, all of a SYN's, a small MSS first, time stamps alone, an experiment, SACK, fast open, MPTCP with an MSS behind it."""
-RARE = (132, 33, 50, 51, 108, 47)
 KINDS4 = ((8, 0), (8, 0), (0, 0), (8, 1), (13, 0), (17, 0))
 
 
@@ -32,10 +32,11 @@ def packets_for_everything(plan: Plan, count: int, rare: bool) -> list[PacketSpe
             spec["options"] = _padded(rng.choice(OPTIONS))
         if spec["proto"] == "icmp" and not six and plan.chance(0.3):
             spec["icmp"] = list(rng.choice(KINDS4))
-        if rare and plan.chance(0.3):
-            spec["proto"] = rng.choice(RARE)
-            spec.pop("icmp", None)
-            spec.pop("options", None)
+        if plan.chance(0.3 if rare else 0.15):
+            spec["proto"] = rng.choice((*KNOWN[:-1], MOBILITY) if six else KNOWN)
+            spec["kind"] = rng.choice((0, 0, 1))
+            for key in ("icmp", "options", "size"):
+                spec.pop(key, None)
     return found
 
 

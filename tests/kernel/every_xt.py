@@ -23,7 +23,7 @@ CHOICES = {
     "pol": ("none", "ipsec"), "rpf": ("", "--invert", "--loose", "--validmark", "--accept-local --invert"),
     "srcdst": ("src", "dst"), "sockopt": ("", "--transparent", "--nowildcard"), "state4": ("NEW", "ESTABLISHED,RELATED", "INVALID", "UNTRACKED"),
     "tcpflags": ("SYN,ACK SYN", "ALL NONE", "SYN,RST,ACK,FIN SYN", "ALL ALL", "ACK ACK"), "tcpopt": ("2", "4", "8", "5", "254"),
-    "h0": ("00:00", "12:00"), "h1": ("11:59", "23:59:59"), "tos": ("0x10", "0x10/0x3f", "0/0xfc"), "ttl": ("eq 64", "gt 2", "lt 64"),
+    "year": ("2025", "2035"), "h0": ("00:00", "12:00"), "h1": ("11:59", "23:59:59"), "tos": ("0x10", "0x10/0x3f", "0/0xfc"), "ttl": ("eq 64", "gt 2", "lt 64"),
     "v6h": ("none", "prot", "dst", "frag"), "rejectwith": (
         "icmp-net-unreachable", "icmp-host-unreachable", "icmp-proto-unreachable", "icmp-port-unreachable", "icmp-net-prohibited",
         "icmp-host-prohibited", "icmp-admin-prohibited"),
@@ -68,7 +68,8 @@ class _Values(Values):
         if name == "tu":
             return f"-p {rng.choice(('tcp', 'udp'))}"
         if name == "rare":
-            return rng.choice((f"-d {address} -p {rng.choice(('tcp', 'udp'))} --dport {port}", f"-s {address} -p {rng.choice(('tcp', 'udp'))}"))
+            some = f"-p {rng.choice(('tcp', 'udp'))}"
+            return rng.choice((f"-d {address} {some} --dport {port}", f"-s {address} {some}", f"-d {address} {some}"))
         return rng.choice(("-p udp", "-p tcp", f"-p tcp --dport {port}", f"-d {address}", f"! -s {address}", "! -p tcp"))
 
 
@@ -106,6 +107,7 @@ class _Maker:
                     if table != "nat":
                         tag, _, _, text = rng.choice(fitting)
                         rules.append((values.fill(text), (tag,)))
+            rules.append(("", ()))  # whoever comes here was let through by all of the above
             for text, tags in rules:
                 for name in re.findall(r"(?:match|add|del|map)-set (\S+)", text):
                     self.need(name, values)
@@ -128,6 +130,7 @@ class _Maker:
             self.line(tool, "filter", f"-A {chain} {values.fill(text)}{end}", (tag,))
         tag, text = rng.choice(lines(targets))
         self.line(tool, "filter", f"-A {chain} {values.fill(text)}", (tag,))
+        self.line(tool, "filter", f"-A {chain}" + (" -j CONTINUE" if tool.startswith("eb") else ""))
 
 
 def xt_everything(plan: Plan, ns: str, unknowable: bool) -> None:

@@ -58,7 +58,7 @@ ecn tcp | 4 | * | -p tcp -m ecn $not--ecn-tcp-ece
 ecn cwr | 4 | * | -p tcp -m ecn $not--ecn-tcp-cwr
 esp | 46 | * | -p esp -m esp $not--espspi 1:2000000000
 hashlimit | 46 | * | -m hashlimit --hashlimit-upto 1/min --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-name $hl
-hashlimit above | 46 | * | -m hashlimit --hashlimit-above 1/hour --hashlimit-mode dstip,dstport --hashlimit-name $hl
+hashlimit above | 46 | * | -m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-mode dstip,dstport --hashlimit-name $hl
 helper | 46 | * | -m helper $not--helper ftp
 icmp | 4 | * | -p icmp -m icmp $not--icmp-type $icmptype
 icmp6 | 6 | * | -p icmpv6 -m icmp6 $not--icmpv6-type $icmp6type
@@ -129,7 +129,7 @@ tcp option | 46 | * | -p tcp -m tcp $not--tcp-option $tcpopt
 tcpmss | 46 | * | -p tcp -m tcpmss $not--mss 1000:1460
 time | 46 | * | -m time --timestart $h0 --timestop $h1
 time days | 46 | * | -m time $not--weekdays Mon,Tue,Wed
-time dates | 46 | * | -m time --datestart 2020-01-01 --datestop 2025-01-01
+time dates | 46 | * | -m time --datestart 2020-01-01 --datestop $year-01-01
 tos | 46 | * | -m tos $not--tos $tos
 ttl | 4 | * | -m ttl --ttl-$ttl
 hl | 6 | * | -m hl --hl-$ttl
@@ -172,7 +172,7 @@ CT notrack | 46 | raw | * | $m -j CT --notrack
 CT zone | 46 | raw | * | $m -j CT --zone 5
 CT zone orig | 46 | raw | * | $m -j CT --zone-orig 5
 CT zone mark | 46 | raw | * | $m -j CT --zone mark
-CT helper | 46 | raw | * | -p tcp --dport 21 -j CT --helper ftp
+CT helper | 46 | raw | * | -p tcp --dport $p -j CT --helper ftp
 CT events | 46 | raw | * | $m -j CT --ctevents new,destroy
 DNAT | 4 | nat | PO | $m -j DNAT --to-destination $a
 DNAT port | 4 | nat | PO | $tu -j DNAT --to-destination $a:$p

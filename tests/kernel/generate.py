@@ -20,15 +20,18 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
     """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
     rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``)."""
     plan = Plan(Random(f"pktdiag {seed}:{index}"))
+    whole = everything and every.wanted(index)
+    if whole:
+        every.prepare(plan)
     wire(plan)
     routes(plan)
     sysctls(plan)
     neighbours(plan)
     listeners(plan)
     about: dict[str, Any] = {}
-    if every.wanted(index) and everything:
+    if whole:
         about = every.rules_of_everything(plan, index)
-        sent = every.packets_for_everything(plan, PACKETS_PER_HOST, about["unknowable"])
+        sent = every.packets_for_everything(plan, every.PACKETS_PER_HOST, about["unknowable"])
     else:
         for name in plan.names:
             draw = plan.rng.random()

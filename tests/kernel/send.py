@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Any
 
+from . import rare
 from .build import Built
 from .frames import Tag
 
@@ -66,6 +67,8 @@ def ip_length(spec: PacketSpec) -> int:
     proto = proto_number(spec)
     if spec["how"] == "socket" and proto == 6:
         return header + 40
+    if spec.get("known") and (made := rare.body(proto, spec, bytes(8), lambda _: 0)) is not None:
+        return header + len(made)
     return max(int(spec.get("size", 0)), header + {6: 20 + len(spec.get("options", "")) // 2}.get(proto, 16))
 
 
@@ -89,6 +92,10 @@ def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
         body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + bytes(length - 16)
         value = checksum((_pseudo(src, dst, 58, length) if proto == 58 else b"") + body)
         return body[:2] + struct.pack(">H", value) + body[4:]
+    if spec.get("known"):
+        made = rare.body(proto, spec, tag.token, lambda data: checksum(_pseudo(src, dst, proto, len(data)) + data))
+        if made is not None:
+            return made
     ports = struct.pack(">HH", spec["sport"], spec["dport"]) if proto in PORTED else b""
     return ports + tag.token * ((length - len(ports)) // 8) + bytes((length - len(ports)) % 8)
 

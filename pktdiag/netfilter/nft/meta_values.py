@@ -145,7 +145,7 @@ def _demuxed(run: Run) -> Socket | None:
 
 
 def _cgroup(run: Run) -> Value:
-    if run.skb.extra.get("kernel socket") and run.ctx.hook in (NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING):
+    if run.skb.extra.get("kernel socket") == run.ns.id and run.ctx.hook in (NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING):
         return word(0)  # sock_cgroup_classid() of icmp_sk or of tcp_v4_send_reset()'s socket
     if _demuxed(run) is not None:
         return 4, Var("the net_cls class of the receiving process", "cgroup classid")

@@ -50,6 +50,12 @@ def helper_name(found: Object) -> str:
     return string(attributes(found.data), 1, "")
 
 
+def expectation(found: Object) -> tuple[int, int, int]:
+    """NFTA_CT_EXPECT_L3PROTO, _L4PROTO, _DPORT: (family, protocol, port)."""
+    attrs = attributes(found.data)
+    return int.from_bytes(attrs.get(1, b""), "big"), attrs.get(2, b"\0")[0], int.from_bytes(attrs.get(3, b""), "big")
+
+
 def expression(found: Object) -> Expression:
     """Stateful objects hold the attributes of the expression of the same name."""
     name = _EXPRESSIONS.get(found.type)

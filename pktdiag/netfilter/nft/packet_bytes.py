@@ -104,12 +104,13 @@ def _transport(packet: Packet, room: int) -> tuple[bytes, bytes]:
         header, mask = _tcp(packet)
     elif proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
         header = pack(">HHHH", packet.sport, packet.dport, room & 0xFFFF, 0)
-        mask = bytearray(b"\0\0\0\0\0\0\xff\xff")
+        mask = bytearray(b"\0\0\0\0\0\0\xff\xff" if proto == IPPROTO_UDP else b"\0\0\0\0\xff\xff\xff\xff")  # coverage, not length
     elif proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
         header, mask = _icmp(packet)
-    elif proto in PORT_PROTOS:
-        header = pack(">HHII", packet.sport, packet.dport, 0, 0)
-        mask = bytearray(b"\0" * 4 + b"\xff" * 8)
+    elif proto in PORT_PROTOS:  # their payload begins behind the ports
+        known = bool(packet.payload)
+        header = pack(">HH", packet.sport, packet.dport) + bytes(0 if known else 8)
+        mask = bytearray(b"\0" * 4 + b"\xff" * (0 if known else 8))
     else:
         header, mask = b"", bytearray()
     if proto in PORT_PROTOS and header:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 
@@ -63,6 +63,8 @@ def _transport(packet: Packet) -> tuple[bytes, bytes]:
         return data + options, known + _sure(packet, "tcp_options", len(options))
     if packet.proto == IPPROTO_UDP:
         return (pack(">HHHH", packet.sport, packet.dport, max(packet.length - head, 0) & 0xFFFF, 0), b"\xff" * 6 + b"\0\0")
+    if packet.proto == IPPROTO_UDPLITE:  # in the place of a length it has its checksum's coverage
+        return pack(">HHHH", packet.sport, packet.dport, 0, 0), b"\xff" * 4 + b"\0" * 4
     if packet.proto in (IPPROTO_ICMP, IPPROTO_ICMPV6) and packet.inner is None:
         return pack(">BBHHH", packet.icmp_type, packet.icmp_code, 0, packet.icmp_id & 0xFFFF, 0), b"\xff\xff\0\0\xff\xff\0\0"
     if packet.has_ports:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pktdiag.model.kernel import NFPROTO_INET, NFPROTO_IPV4
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import Conn, HookResult
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers, doubt
 from pktdiag.netfilter.nft.run import Run
-from pktdiag.netfilter.nft.verdict import BREAK
+from pktdiag.netfilter.nft.verdict import BREAK, NF_DROP, Verdict
 from pktdiag.netfilter.nft.wire import MalformedError, optional_register, string, u32
 
 
@@ -54,7 +56,9 @@ def evaluate_object(kind: int, name: str, regs: Registers, run: Run) -> Outcome:
     if kind == objects.CT_EXPECT:
         # nft_ct_expect_obj_eval: an expectation is made by a connection that is not confirmed yet, nobody else matches
         conn = run.skb.ct
-        return BREAK if conn is None or conn.confirmed else None
+        if conn is None or conn.confirmed:
+            return BREAK
+        return _expect(name, conn, run)
     found = objects.find(run.ns, run.family, run.table, kind, name)
     if found is None:
         return Doubt(objects.missing(name), ("object", name))
@@ -68,6 +72,21 @@ def evaluate_object(kind: int, name: str, regs: Registers, run: Run) -> Outcome:
     if kind == objects.QUOTA and hasattr(expression, "charge"):
         return expression.charge(run, ("nft quota", run.ns.id, run.family, run.table, name))  # type: ignore[no-any-return]
     return expression.evaluate(regs, run)
+
+
+def _expect(name: str, conn: Conn, run: Run) -> Outcome:
+    from pktdiag.conntrack.expect import announce
+    from pktdiag.netfilter.nft import objects
+
+    found = objects.find(run.ns, run.family, run.table, objects.CT_EXPECT, name)
+    if found is None:
+        return Doubt(objects.missing(name), ("object", name))
+    family, proto, port = objects.expectation(found)
+    inet = len(conn.orig.src) == 4 if family == NFPROTO_INET else family == NFPROTO_IPV4
+    if announce(run.services.conns, run.ns, conn, inet, proto, port):
+        return None
+    return Verdict(NF_DROP, "", HookResult("drop", "NETFILTER_DROP", None, f"the connection cannot expect another one to port {port}: "
+                                           "an earlier connection already does", None, "expectation-clash"))
 
 
 def decode(attrs: dict[int, bytes]) -> Objref | ObjrefMap:

@@ -45,13 +45,14 @@ class Rt(NamedTuple):
             else:
                 regs.store(self.dreg, gateway or packet.dst)
         elif self.key == TCPMSS:
-            self._tcpmss(regs, run, getattr(route, "mtu", None))
+            index = getattr(route, "oif", 0)  # rules may have changed the way since the hook was entered
+            self._tcpmss(regs, run, getattr(route, "mtu", None), (run.ns.link(index) if index else None) or run.ctx.outdev)
         return None
 
-    def _tcpmss(self, regs: Registers, run: Run, mtu: int | None) -> None:
+    def _tcpmss(self, regs: Registers, run: Run, mtu: int | None, way: Link | None) -> None:
         """get_tcpmss(), which minds neither the protocol nor whether the packet is a SYN: the smaller MTU of the way there and of the
         way back; what does not fit into 16 bits or leaves nothing is TCP_MSS_DEFAULT."""
-        packet, way = run.skb.packet, run.ctx.outdev
+        packet = run.skb.packet
         back = run.services.fib_lookup(run.ctx, packet.src, None)
         if (way is None and not mtu) or isinstance(back, Unknown):
             regs.store_unknown(self.dreg, 2, Var("the MTU of the route", "rt mtu"))

@@ -32,7 +32,7 @@ def decode(rev: int, data: bytes, family: int) -> Cgroup:
 
 def evaluate(info: Cgroup, ctx: HookContext) -> Tri:
     """Without a full socket of this namespace it does not match, inverted or not. Kernel sockets: class 0, the root group."""
-    if ctx.skb.extra.get("kernel socket"):
+    if ctx.skb.extra.get("kernel socket") == ctx.ns.id:
         return (not info.path if info.path is not None else info.classid == 0) != info.invert
     if ctx.skb.sock is None or ctx.skb.sock_ns != ctx.ns.id:
         return False

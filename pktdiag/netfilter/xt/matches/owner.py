@@ -31,7 +31,7 @@ def evaluate(info: Owner, ctx: HookContext) -> Tri:
     """A socket of another namespace counts as none; a kernel socket has neither uid nor gid."""
     sock = ctx.skb.sock
     if sock is None or ctx.skb.sock_ns != ctx.ns.id:
-        if not ctx.skb.extra.get("kernel socket"):
+        if ctx.skb.extra.get("kernel socket") != ctx.ns.id:
             return info.match ^ info.invert == 0
         # icmp_xmit_lock(), ip_send_unicast_reply(): a socket of the kernel's own, without a file behind it
         return not info.match & info.invert & SOCKET and not (info.match ^ info.invert) & (UID | GID)
