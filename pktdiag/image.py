@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types import CodeType, FunctionType, ModuleType
     from typing import Any
 
-    Stamp = tuple[str, bool, int, int]
-    """Module, whether it is a package, its source's mtime (ns) and size."""
+    Stamp = tuple[str, bool, int, int, str]
+    """Module, whether it is a package, its source's mtime (ns), size and path."""
 else:
     from _frozen_importlib import ModuleSpec
     from _frozen_importlib_external import ExtensionFileLoader
@@ -29,7 +29,7 @@ else:
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-STAMP = f"5 {sys.version} {sys.flags.optimize} {FOLDER}"
+STAMP = f"6 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
 STRAY = 12
 """So many modules or functions beyond the track are worth a new image."""
@@ -50,8 +50,8 @@ class Image:
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
         self._base = 0
-        self.tracks: dict[str, tuple[int, int]] = {}
-        """Command: offset and length of (stamps, codes), a tuple each for its modules."""
+        self.tracks: dict[str, tuple[tuple[int, int], ...]] = {}
+        """Command: offset and length of pieces, each (stamps, codes), a tuple each for its modules."""
         self._rest = (0, 0)
         self._tail: Any = None
         self._modules = Modules()
@@ -95,30 +95,30 @@ class Image:
         except (OSError, ValueError, EOFError, TypeError):
             return
         modules = sys.modules
-        names = [stamp[0] for stamp in stamps]
-        specs = [self._spec(stamp) for stamp in stamps if stamp[0] not in modules]
-        if len(specs) < len(names) or None in specs:
-            return
+        for stamp in stamps:
+            if stamp[0] in modules or not _fresh(stamp):
+                return
         made = []
         try:
             # Every module is there before the first one runs: packages import their own parts, which import the package.
-            for name, spec in zip(names, specs):
+            for stamp in stamps:
+                name = stamp[0]
                 modules[name] = self._modules[name] = module = ModuleType(name)
-                module.__spec__, module.__loader__, module.__file__ = spec, self, spec.origin  # type: ignore
+                module.__loader__, module.__file__ = self, stamp[4]  # type: ignore[assignment]  # a loader by its methods
                 made.append(module)
-            for name, module in zip(names, made):
-                above, _, last = name.rpartition(".")
+            for stamp, module in zip(stamps, made):
+                above, _, last = stamp[0].rpartition(".")
                 setattr(modules[above], last, module)
-                path = module.__spec__.submodule_search_locations  # type: ignore[union-attr]
-                if path is None:
-                    module.__package__ = above
+                if stamp[1]:  # only packages are asked for a specification: where their parts are
+                    module.__spec__ = spec = self._spec(stamp)
+                    module.__package__, module.__path__ = stamp[0], spec.submodule_search_locations  # type: ignore[assignment]
                 else:
-                    module.__package__, module.__path__ = name, path
+                    module.__package__ = above
             for module, code in zip(made, codes):
                 self.fill(module, code)
         except Exception:
-            for name in names:
-                modules.pop(name, None)
+            for stamp in stamps:
+                modules.pop(stamp[0], None)
             self._modules.clear()
 
     # -- one module at a time ------------------------------------------------------------------------------------------
@@ -126,10 +126,10 @@ class Image:
         if not name.startswith("pktdiag."):
             return self._extension(name) if name in self.extensions else None
         entry = self.tail()[0].get(name)
-        spec = self._spec(entry[0]) if entry is not None else None
-        if spec is None:
+        if entry is None or not _fresh(entry[0]):
             self.missed.append(name)
-        return spec
+            return None
+        return self._spec(entry[0])
 
     def _extension(self, name: str) -> "ModuleSpec | None":
         path = self.extensions[name]
@@ -139,16 +139,8 @@ class Image:
             return None
         return ModuleSpec(name, ExtensionFileLoader(name, path), origin=path)
 
-    def _spec(self, stamp: "Stamp") -> "ModuleSpec | None":
-        """None when the source is another one than the code was made of."""
-        name, is_package, mtime, size = stamp
-        source = f"{FOLDER}/{name[8:].replace('.', '/')}{'/__init__.py' if is_package else '.py'}"
-        try:
-            found = posix.stat(source)
-        except OSError:
-            return None
-        if found.st_mtime_ns != mtime or found.st_size != size:
-            return None
+    def _spec(self, stamp: "Stamp") -> "ModuleSpec":
+        name, is_package, _, _, source = stamp
         spec = ModuleSpec(name, self, origin=source, is_package=is_package)  # type: ignore[arg-type]  # no base class needed
         if is_package:
             spec.submodule_search_locations = [source.rpartition("/")[0]]
@@ -176,9 +168,13 @@ class Image:
         return code
 
     def read(self, command: str) -> "tuple[tuple[Stamp, ...], tuple[CodeType, ...]]":
-        """A track: the stamps and the code of its modules."""
-        track: tuple[tuple[Stamp, ...], tuple[CodeType, ...]] = loads(self._bytes(*self.tracks[command]))
-        return track
+        """A track: the stamps and the code of its modules. It comes in pieces: the memory of one serves for the next."""
+        stamps: tuple[Stamp, ...] = ()
+        codes: tuple[CodeType, ...] = ()
+        for offset, length in self.tracks[command]:
+            more_stamps, more_codes = loads(self._bytes(offset, length))
+            stamps, codes = stamps + more_stamps, codes + more_codes
+        return stamps, codes
 
     def _bytes(self, offset: int, length: int) -> bytes:
         return posix.pread(self._file, length, self._base + offset)
@@ -207,6 +203,15 @@ class Image:
                 and b"PYTHONDONTWRITEBYTECODE" not in posix.environ and posix.access(PATH.rpartition("/")[0], posix.W_OK):
             from pktdiag.image_making import save
             save(self)
+
+
+def _fresh(stamp: "Stamp") -> bool:
+    """Whether the source is the one that the code was made of."""
+    try:
+        found = posix.stat(stamp[4])
+    except OSError:
+        return False
+    return found.st_mtime_ns == stamp[2] and found.st_size == stamp[3]
 
 
 def stub_number(code: "CodeType") -> int:

@@ -13,6 +13,9 @@ from marshal import dumps
 from pktdiag.image import PATH, STAMP, Image
 from pktdiag.image_pruning import imported, pruned, source
 
+PIECE = 20
+"""So many modules take less than what malloc() gets from the kernel for one object alone (128 KiB), and gives back."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +57,9 @@ class _Making:
                 index[name] = (stamp, *self._put(dumps(codes[name])))
         tracks = {}
         for command, track in self._tracks().items():
-            tracks[command] = self._put(dumps((tuple(index[name][0] for name in track), tuple(codes[name] for name in track))))
+            pieces = (track[at : at + PIECE] for at in range(0, len(track), PIECE))
+            tracks[command] = tuple(self._put(dumps((tuple(index[name][0] for name in piece), tuple(codes[name] for name in piece))))
+                                    for piece in pieces)
         rest = self._put(dumps((index, tuple(self._functions), frozenset(self._warm))))
         head = dumps((STAMP, self._offset, tracks, _extensions(), rest))
         return len(head).to_bytes(4, "big") + head + b"".join(self._chunks)
@@ -96,7 +101,7 @@ class _Making:
             tree = ast.parse(file.read(), path)
         self._needs[name] = list(imported(name, tree))
         code = compile(pruned(tree), path, "exec", dont_inherit=True)
-        return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size), _without_columns(code)
+        return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size, code.co_filename), _without_columns(code)
 
     def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:
         """The code with stubs in place of functions nobody has called."""

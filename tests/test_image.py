@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 WRITING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, posix\n"
         "posix._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
-        " if type(getattr(m.__spec__, 'loader', None)).__name__ == 'Image')), sys.stdout.flush())\n"
+        " if type(getattr(m, '__loader__', None)).__name__ == 'Image')), sys.stdout.flush())\n"
         "pktdiag.__main__.main()")
 
 
