@@ -70,11 +70,13 @@ class _Making:
         return self._offset - len(data), len(data)
 
     def _tracks(self) -> dict[str, tuple[str, ...]]:
-        """Every command's modules, each behind those it imports; what this run used is added to its own command's."""
+        """Every command's modules, each behind those it imports; what this run used is added to its own command's. A module that
+        came from its source has imported what annotations alone need: the next run tells."""
         image = self._image
+        missed = set(image.missed)
         tracks = {command: [stamp[0] for stamp in image.read(command)[0]] for command in image.tracks}
         if image.learns():
-            tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs)
+            tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs and name not in missed)
         return {command: self._in_order(track) for command, track in tracks.items()}
 
     def _in_order(self, names: list[str]) -> tuple[str, ...]:
@@ -98,9 +100,9 @@ class _Making:
             return None
         path, before = found  # a source changed since it was read has a stamp of its own next time
         with open(path, encoding="utf-8") as file:
-            tree = ast.parse(file.read(), path)
+            tree = pruned(ast.parse(file.read(), path))
         self._needs[name] = list(imported(name, tree))
-        code = compile(pruned(tree), path, "exec", dont_inherit=True)
+        code = compile(tree, path, "exec", dont_inherit=True)
         return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size, code.co_filename), _without_columns(code)
 
     def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:

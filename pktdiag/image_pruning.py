@@ -1,7 +1,8 @@
 """Taking from a module's syntax tree what only readers and type checkers look at, and saying the rest in a way that starts
 quicker: see ``image_making``.
 
-- no docstrings, no annotations, nothing under ``TYPE_CHECKING``; a protocol is an empty class and becomes ``object``;
+- no docstrings, no annotations, nothing under ``TYPE_CHECKING``, no imports for annotations alone (a name that stands nowhere in
+  its module is kept: others may look for it there); a protocol is an empty class and becomes ``object``;
 - ``from pktdiag.x import y`` becomes ``y = __modules__["pktdiag.x"].y``: Python 3.11's statement asks each module that is no
   package for a ``__path__``, and makes two exceptions of the answer;
 - ``os.read`` becomes ``posix.read`` where both are the same object, so that a run without ``os.path`` or ``os.environ`` never
@@ -35,22 +36,40 @@ def source(name: str) -> tuple[str, os.stat_result] | None:
     return None
 
 
-def imported(name: str, tree: ast.Module) -> Iterator[str]:
-    """What a module imports as it runs, names that are no modules among them; not its own packages, which come behind
-    the parts that they import."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-            if not name.startswith(f"{node.module}."):
-                yield node.module
-
-
 def pruned(tree: ast.Module) -> ast.Module:
     """The tree itself, changed."""
-    pruned_: ast.Module = ast.fix_missing_locations(_Pruning().visit(tree))
-    return pruned_
+    before = _names(tree)
+    _Pruning().visit(tree)
+    idle = before - _names(tree)
+    tree.body = [one for one in tree.body if not (isinstance(one, ast.Assign) and _module_of(one.value) and _target(one) in idle)]
+    return ast.fix_missing_locations(tree)
+
+
+def imported(name: str, tree: ast.Module) -> Iterator[str]:
+    """Our own modules that a module imports as it runs, from its pruned tree; not its own packages, which come behind the
+    parts that they import."""
+    for one in tree.body:
+        module = _module_of(one.value) if isinstance(one, ast.Assign) else ""
+        if module and not name.startswith(f"{module}."):
+            yield module
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Every name that is looked up somewhere."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def _target(one: ast.Assign) -> str:
+    return one.targets[0].id if isinstance(one.targets[0], ast.Name) else ""
+
+
+def _module_of(value: ast.expr) -> str:
+    """The module that an expression of :func:`_taken` looks up; "" for any other expression."""
+    if isinstance(value, ast.Attribute):
+        value = value.value
+    if isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and value.value.id == "__modules__":
+        return str(ast.literal_eval(value.slice))
+    return ""
 
 
 class _Pruning(ast.NodeTransformer):

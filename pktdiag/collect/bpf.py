@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from struct import Struct
 
-from pktdiag.collect.libc import address_of, bpf_prog_query
+from pktdiag.collect.libc import bpf_prog_query
 
 # enum bpf_attach_type
 BPF_TCX_INGRESS, BPF_TCX_EGRESS, BPF_NETKIT_PRIMARY, BPF_NETKIT_PEER = 46, 47, 54, 55
@@ -24,10 +24,17 @@ def read_attached(ifindex: int, netkit: bool) -> tuple[str, ...]:
     return tuple(f"{where} program id {number}" for kind, where in places for number in _query(ifindex, kind))
 
 
+_ids = bytearray(4 * _MOST)
+_address: list[tuple[int, object]] = []
+"""Where the kernel writes what it finds: one place for all questions."""
+
+
 def _query(ifindex: int, kind: int) -> tuple[int, ...]:
-    ids = bytearray(4 * _MOST)
-    address, keep = address_of(ids)
-    attr = bytearray(_QUERY.pack(ifindex, kind, 0, 0, address, _MOST))
+    if not _address:
+        from pktdiag.collect.libc import address_of
+
+        _address.append(address_of(_ids))
+    attr = bytearray(_QUERY.pack(ifindex, kind, 0, 0, _address[0][0], _MOST))
     try:
         bpf_prog_query(attr)
     except OSError as error:
@@ -36,7 +43,5 @@ def _query(ifindex: int, kind: int) -> tuple[int, ...]:
         if error.errno in (errno.ENOENT, errno.EINVAL, errno.ENOSYS, errno.ENODEV, errno.ENXIO, errno.EACCES, errno.EOPNOTSUPP):
             return ()
         raise
-    finally:
-        del keep
     count = _QUERY.unpack(attr)[5]
-    return tuple(Struct(f"={min(count, _MOST)}I").unpack_from(ids))
+    return tuple(Struct(f"={min(count, _MOST)}I").unpack_from(_ids))

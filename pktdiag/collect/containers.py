@@ -130,20 +130,34 @@ def facts(who: cgroups.Owner, pid: int) -> Facts:
 def _look_up(who: cgroups.Owner, pid: int) -> Facts | None:
     if who.engine in ("lxc", "nspawn", "machine", "systemd"):
         return None
-    from pktdiag.collect import containers_containerd, containers_docker, containers_podman
-
     # The cgroup only hints at the engine: ``/docker/ID`` is sure, a bare id below /kubepods may be anyone's.
-    readers = {"docker": containers_docker.facts, "podman": containers_podman.facts,
-               "cri-o": containers_podman.facts, "containerd": containers_containerd.facts}
-    first = readers.get(who.engine)
-    order = [first] if first else []
-    order += [reader for reader in (containers_containerd.facts, containers_docker.facts, containers_podman.facts)
-              if reader is not first]
-    for reader in order:
-        found = reader(who.id, pid)
+    first = {"docker": "docker", "podman": "podman", "cri-o": "podman", "containerd": "containerd"}.get(who.engine)
+    for engine in sorted(_READERS, key=lambda engine: engine != first):
+        found = _READERS[engine](who.id, pid)
         if found is not None:
             return found
     return None
+
+
+def _from_containerd(identity: str, pid: int) -> Facts | None:
+    from pktdiag.collect import containers_containerd
+
+    return containers_containerd.facts(identity, pid)
+
+
+def _from_docker(identity: str, pid: int) -> Facts | None:
+    from pktdiag.collect import containers_docker
+
+    return containers_docker.facts(identity, pid)
+
+
+def _from_podman(identity: str, pid: int) -> Facts | None:
+    from pktdiag.collect import containers_podman
+
+    return containers_podman.facts(identity, pid)
+
+
+_READERS = {"containerd": _from_containerd, "docker": _from_docker, "podman": _from_podman}
 
 
 def name_of(pid: int) -> str | None:

@@ -99,6 +99,9 @@ def getsockopt_large(fd: int, level: int, option: int, request: bytes, size: int
 
 
 BPF_PROG_QUERY = 16
+_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361, "armv7l": 386, "i686": 357}
+_bpf: list[int | None] = []
+"""The system call's number on this machine, once it is known."""
 
 
 def bpf_prog_query(attr: bytearray) -> None:
@@ -106,13 +109,13 @@ def bpf_prog_query(attr: bytearray) -> None:
 
     Raises OSError ENOSYS on a machine whose system call number is not known here.
     """
-    import errno
+    if not _bpf:
+        _bpf.append(_BPF.get(os.uname().machine))
+    if _bpf[0] is None:
+        import errno
 
-    number = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361,
-              "armv7l": 386, "i686": 357}.get(os.uname().machine)
-    if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    _call("syscall", number, BPF_PROG_QUERY, _shared(attr), len(attr))
+    _call("syscall", _bpf[0], BPF_PROG_QUERY, _shared(attr), len(attr))
 
 
 def address_of(buffer: bytearray) -> tuple[int, object]:

@@ -62,11 +62,20 @@ def parse_line(line: str) -> Mount | None:
         return None
 
 
-def table(pid: int | str = "self") -> list[Mount]:
-    """Every mount a process sees; empty when it is gone or forbidden."""
+def table(pid: int | str = "self", wanted: str = "") -> list[Mount]:
+    """Every mount a process sees, or those in whose line ``wanted`` stands; empty when it is gone or forbidden."""
     data = procfs.read(f"{procfs.PROC}/{pid}/mountinfo") or b""
     lines = data.decode("utf-8", "surrogateescape").split("\n")
-    return [mount for line in lines if line and (mount := parse_line(line))]
+    return [mount for line in lines if line and wanted in line and (mount := parse_line(line))]
+
+
+def stands_at(device: str, path: str) -> bool:
+    """Whether ``path`` here is on the filesystem ``device`` (``major:minor``)."""
+    try:
+        number = os.stat(path).st_dev
+    except OSError:
+        return False
+    return f"{os.major(number)}:{os.minor(number)}" == device
 
 
 def mentions(data: bytes, wanted: bytes) -> Iterator[bytes]:

@@ -50,6 +50,14 @@ READING: dict[int, frozenset[int]] = {
     ),
 }
 
+# Those whose doit() answers with exactly one object or an error, so that no acknowledgement need mark the end:
+# rtnl_getlink, neigh_get, rtnl_net_getid; ctnetlink_get_conntrack; nf_tables_getgen, nf_tables_getset.
+_ONE_OBJECT: dict[int, frozenset[int]] = {
+    NETLINK_ROUTE: frozenset((18, 30, 90)),
+    NETLINK_SOCK_DIAG: frozenset(),
+    NETLINK_NETFILTER: frozenset(_nfnl(1, 1) + _nfnl(10, 10, 16)),
+}
+
 _HEADER = Struct("=IHHII")  # struct nlmsghdr: len, type, flags, seq, pid
 _ATTRIBUTE = Struct("=HH")  # struct nlattr: len, type
 _attribute_at = _ATTRIBUTE.unpack_from
@@ -86,7 +94,6 @@ class Netlink:
         self._sequence = 0
         self._socket = _socket.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
         try:
-            self._socket.bind((0, 0))
             self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _TIMEOUT)
             self.strict = protocol == NETLINK_ROUTE and self._try_option(NETLINK_GET_STRICT_CHK)
         except BaseException:
@@ -115,7 +122,7 @@ class Netlink:
             self._sequence += 1
             parts.append(_HEADER.pack(16 + len(body), kind, flags, self._sequence, 0))
             parts.append(body + b"\0" * (-len(body) & 3))
-        self._socket.sendto(b"".join(parts), (0, 0))
+        self._socket.send(b"".join(parts))  # to the kernel, as any socket that is not connected (netlink_sendmsg)
         return first
 
     def _receive(self) -> bytes:
@@ -173,12 +180,13 @@ class Netlink:
     def get_many(self, requests: list[Request]) -> list[bytes | OSError | None]:
         """One answer per request, in order; an error stands in its place instead of being raised.
 
-        Every request asks for an acknowledgement too, which marks its end.
+        Where more than one object may come, or none, an acknowledgement is asked for too, which marks the end.
         """
         if not requests:
             return []
         answers: list[bytes | OSError | None] = [None] * len(requests)
-        first = self.send(requests, NLM_F_REQUEST | NLM_F_ACK)
+        one_each = _ONE_OBJECT[self.protocol].issuperset([kind for kind, _ in requests])
+        first = self.send(requests, NLM_F_REQUEST if one_each else NLM_F_REQUEST | NLM_F_ACK)
         left = len(requests)
         while left:
             chunk = self._receive()
@@ -194,6 +202,7 @@ class Netlink:
                             answers[index] = OSError(-status, _strerror(-status))
                     elif kind != NLMSG_NOOP:
                         answers[index] = chunk[offset + 16 : offset + length]
+                        left -= one_each
                 offset += (length + 3) & ~3
         return answers
 

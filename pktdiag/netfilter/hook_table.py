@@ -166,7 +166,6 @@ def _chain_runner(pf: int, chain: BaseChain) -> Runner:
 def _legacy(ns: NamespaceView, pf: int, hook: int) -> list[Entry]:
     if pf not in (NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_ARP, NFPROTO_BRIDGE):
         return []
-    from pktdiag.netfilter.xt.evaluate import run_table
     from pktdiag.netfilter.xt.load import legacy_hooks
 
     found = []
@@ -175,6 +174,7 @@ def _legacy(ns: NamespaceView, pf: int, hook: int) -> list[Entry]:
             nat = table == "nat" and pf in (NFPROTO_IPV4, NFPROTO_IPV6)
 
             def run(ctx: HookContext, table: str = table) -> HookResult:
+                from pktdiag.netfilter.xt.evaluate import run_table
                 return run_table(ctx, table)
 
             runner = rerouting(run) if table == "mangle" else run
