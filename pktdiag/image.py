@@ -29,10 +29,10 @@ else:
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-STAMP = f"6 {sys.version} {sys.flags.optimize} {FOLDER}"
+STAMP = f"7 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
-STRAY = 12
-"""So many modules or functions beyond the track are worth a new image."""
+STRAY = 4
+"""So many modules or functions beyond the track are worth a new image: each costs every later run some 30 µs."""
 
 
 class Modules(dict):  # type: ignore[type-arg]  # a subscript costs start-up
@@ -59,8 +59,8 @@ class Image:
         """Modules of ours that had to be found the ordinary way."""
         self.strays: list[str] = []
         """Modules taken from the image, but not with the track."""
-        self.thawed: list[int] = []
-        """Stubs that were called."""
+        self.thawed: list[tuple[str, str]] = []
+        """Functions behind stubs that were called: module, qualified name."""
         self.extensions: dict[str, str] = {}
         """Where Python's own C modules are, to spare a search along sys.path."""
         self.command = ""
@@ -75,12 +75,12 @@ class Image:
         except (OSError, ValueError, EOFError, TypeError):
             pass
 
-    def tail(self) -> "tuple[dict[str, tuple[Stamp, int, int]], tuple[tuple[str, str, int, int], ...], frozenset[tuple[str, str]]]":
-        """What few runs need, read when first asked for. Module: stamp, offset and length of its code. Function behind each
-        stub: module, qualified name, offset, length. Functions (module, qualified name) that some run has called."""
+    def tail(self) -> "tuple[dict[str, tuple[Stamp, int, int]], frozenset[tuple[str, str]]]":
+        """What few runs need, read when first asked for. Module: stamp, offset and length of its code. Functions (module,
+        qualified name) that some run has called."""
         if self._tail is None:
-            self._tail = loads(self._bytes(*self._rest)) if self._rest[1] else ({}, (), frozenset())
-        known: tuple[Any, Any, Any] = self._tail
+            self._tail = loads(self._bytes(*self._rest)) if self._rest[1] else ({}, frozenset())
+        known: tuple[Any, Any] = self._tail
         return known
 
     # -- a whole command at once ---------------------------------------------------------------------------------------
@@ -180,12 +180,11 @@ class Image:
         return posix.pread(self._file, length, self._base + offset)
 
     # -- one function at a time ----------------------------------------------------------------------------------------
-    def thaw(self, number: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
-        """The first call of a stub: gives the function its own code, and calls it."""
-        module, name, offset, length = self.tail()[1][number]
-        function = _function(module, name, number)
-        if stub_number(function.__code__) == number:  # another thread may have been here
-            self.thawed.append(number)
+    def thaw(self, module: str, name: str, offset: int, length: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
+        """The first call of a stub: gives the function its own code, which stands at ``offset``, and calls it."""
+        function = _function(module, name, offset)
+        if stub_number(function.__code__) == offset:  # another thread may have been here
+            self.thawed.append((module, name))
             function.__code__ = loads(self._bytes(offset, length))
         return function(*positional, **named)
 
@@ -215,7 +214,7 @@ def _fresh(stamp: "Stamp") -> bool:
 
 
 def stub_number(code: "CodeType") -> int:
-    """Which function a stub's code stands for; -1: it is no stub."""
+    """Which function a stub's code stands for, by where its own code is; -1: it is no stub."""
     return code.co_consts[-1] if code.co_name == "<stub>" else -1
 
 

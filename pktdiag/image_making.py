@@ -39,11 +39,10 @@ def save(image: Image) -> None:
 class _Making:
     def __init__(self, image: Image) -> None:
         self._image = image
-        self._index, functions, warm = image.tail()
+        self._index, warm = image.tail()
         self._chunks: list[bytes] = []
         self._offset = 0
-        self._functions: list[tuple[str, str, int, int]] = []
-        self._warm = warm | {functions[number][:2] for number in image.thawed}
+        self._warm = warm.union(image.thawed)
         self._needs: dict[str, list[str]] = {}
 
     def data(self) -> bytes:
@@ -60,7 +59,7 @@ class _Making:
             pieces = (track[at : at + PIECE] for at in range(0, len(track), PIECE))
             tracks[command] = tuple(self._put(dumps((tuple(index[name][0] for name in piece), tuple(codes[name] for name in piece))))
                                     for piece in pieces)
-        rest = self._put(dumps((index, tuple(self._functions), frozenset(self._warm))))
+        rest = self._put(dumps((index, self._warm)))
         head = dumps((STAMP, self._offset, tracks, _extensions(), rest))
         return len(head).to_bytes(4, "big") + head + b"".join(self._chunks)
 
@@ -124,11 +123,10 @@ class _Making:
         return code.replace(co_consts=tuple(consts))
 
     def _stub(self, module: str, name: str, code: CodeType) -> CodeType:
-        number = len(self._functions)
-        self._functions.append((module, name, *self._put(dumps(code))))
-        source = f"def stub(*positional, **named): return __thaw__({number}, positional, named)"
+        offset, length = self._put(dumps(code))
+        source = f"def stub(*positional, **named): return __thaw__({module!r}, {name!r}, {offset}, {length}, positional, named)"
         stub = next(_inner(compile(source, code.co_filename, "exec", dont_inherit=True)))
-        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, number), co_firstlineno=code.co_firstlineno)
+        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, offset), co_firstlineno=code.co_firstlineno)
 
 
 def _inner(code: CodeType) -> Iterator[CodeType]:

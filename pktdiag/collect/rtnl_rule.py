@@ -33,7 +33,11 @@ def read_rules(netlink: Netlink, family: int) -> tuple[RouteRule, ...]:
         if error.errno in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):  # CONFIG_IP(V6)_MULTIPLE_TABLES is off
             return ()
         raise
-    return tuple(_decode(payload) for payload in payloads if payload[0] == family)
+    return tuple(_known.get(payload) or _decode(payload) for payload in payloads if payload[0] == family)
+
+
+_known: dict[bytes, RouteRule] = {}
+"""What has been decoded so far: every namespace has the same three rules, few have others."""
 
 
 def _decode(payload: bytes) -> RouteRule:
@@ -63,7 +67,7 @@ def _decode(payload: bytes) -> RouteRule:
             if mask != full:
                 unknown.append(_NAMES[kind])
     uid_range, proto, dscp, flowlabel = get(FRA_UID_RANGE), get(FRA_IP_PROTO), get(FRA_DSCP), get(FRA_FLOWLABEL)
-    return RouteRule(
+    rule = RouteRule(
         priority=number(FRA_PRIORITY),
         action=action,
         table=number(FRA_TABLE) if FRA_TABLE in found else table,
@@ -85,6 +89,9 @@ def _decode(payload: bytes) -> RouteRule:
         flowlabel=None if flowlabel is None else be(flowlabel),
         unknown=tuple(unknown),
     )
+    if len(_known) < 1000:
+        _known[payload] = rule
+    return rule
 
 
 def _pair(shape: Struct, data: bytes) -> tuple[int, int]:
