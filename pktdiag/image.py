@@ -234,6 +234,20 @@ def _function(module: str, name: str, number: int) -> "FunctionType":
     raise RuntimeError(f"{module}.{name} is not there")
 
 
+class LateSite:
+    """The last of the finders, where Python runs without ``site``: what nobody found may lie in site-packages."""
+
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
+        from importlib.machinery import PathFinder
+
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            from site import main
+
+            main()
+        return PathFinder.find_spec(name, path, target)
+
+
 def install() -> Image:
     """Puts the image before Python's own finders."""
     try:

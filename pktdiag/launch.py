@@ -1,33 +1,21 @@
-"""Run as a script by ``python -I -S``: without ``site``, whose work only few commands need; they get it when they ask."""
+"""Run as a script by ``python -I -S``: without ``site``, whose work only few commands need (``image.LateSite``)."""
 
+# Short, because Python compiles it anew for every run. The three modules are those that are needed before the image is open;
+# looking for them along sys.path takes thrice as long.
 import sys
-
-
-class LateSite:
-    """The last of the finders: what nobody found may lie in site-packages."""
-
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]  # types cost an import
-        from importlib.machinery import PathFinder
-
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-            from site import main
-
-            main()
-        return PathFinder.find_spec(name, path, target)
-
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import SourceFileLoader
 
 if __name__ == "__main__":
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import spec_from_file_location
-
     here = __file__[: -len("/launch.py")]
     sys.path.insert(0, here[: -len("/pktdiag")] or "/")
-    sys.meta_path.append(LateSite())
-    # The three modules that are needed before the image is open; looking for them along sys.path takes thrice as long.
-    for name, file, folder in (("pktdiag", "__init__", [here]), ("pktdiag.image", "image", None), ("pktdiag.__main__", "__main__", None)):
-        spec = spec_from_file_location(name, f"{here}/{file}.py", submodule_search_locations=folder)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+    for name, file in (("pktdiag", "__init__"), ("pktdiag.image", "image"), ("pktdiag.__main__", "__main__")):
+        loader = SourceFileLoader(name, f"{here}/{file}.py")
+        sys.modules[name] = module = type(sys)(name)
+        module.__loader__, module.__file__ = loader, loader.path
+        module.__spec__ = ModuleSpec(name, loader, origin=loader.path, is_package=name == "pktdiag")
+        if name == "pktdiag":
+            module.__path__ = module.__spec__.submodule_search_locations = [here]
+        exec(loader.get_code(name), module.__dict__)  # type: ignore[arg-type]  # None for packages without a file only
+    sys.meta_path.append(sys.modules["pktdiag.image"].LateSite())
     module.main()

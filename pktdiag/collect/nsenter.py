@@ -42,6 +42,13 @@ class FdPool:
         self._capacity = capacity
         self._open: dict[tuple[int, str], Closable] = {}  # in order of use
         self._home: NamespaceFd | None = None
+        self._own = 0
+
+    def own(self) -> int:
+        """Inode of the namespace in which the pool was first asked."""
+        if not self._own:
+            self._own = os.stat(OWN_NAMESPACE).st_ino
+        return self._own
 
     def home(self) -> int:
         """Where this thread stood when it was first about to leave. A view is used by one thread, in one place."""
@@ -66,6 +73,7 @@ class FdPool:
         if self._home is not None:
             self._home.close()
             self._home = None
+        self._own = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -102,7 +110,7 @@ class Door:
     def __init__(self, inode: int, path: str, pool: FdPool) -> None:
         self.inode, self.path = inode, path
         self._pool = pool
-        self._here = os.stat(OWN_NAMESPACE).st_ino == inode
+        self._here = pool.own() == inode
 
     def fd(self) -> int:
         """A descriptor of the namespace. FileNotFoundError when ``path`` has come to name another one."""

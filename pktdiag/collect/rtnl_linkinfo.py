@@ -11,9 +11,11 @@ from struct import Struct
 from sys import byteorder
 
 from pktdiag.collect.netlink import attribute_list, be
+from pktdiag.model.record import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 NUM, BE, RAW, FLAG = 0, 1, 2, 3
@@ -136,7 +138,16 @@ def decode_slave(kind: str, data: bytes) -> dict[str, Any]:
 
 
 def _decode(layout: Layout, data: bytes) -> dict[str, Any]:
-    """In one pass: a bridge port has forty attributes, and a host may have hundreds of ports."""
+    """In one pass: a bridge port has forty attributes. A host may have a thousand ports, and they look alike."""
+    key = id(layout), len(data)
+    shape = _shapes.get(key, 0)
+    if isinstance(shape, _Shape):
+        if shape.heads(data) == shape.expected:
+            return dict(zip(shape.names, shape.values(data)))
+    elif shape == _WORTH_A_SHAPE:
+        _shapes[key] = _shape(layout, data) or -1
+    elif shape >= 0:
+        _shapes[key] = shape + 1
     values: dict[str, Any] = {}
     known, convert, offset, end = layout.get, int.from_bytes, 0, len(data) - 3
     while offset < end:
@@ -157,3 +168,39 @@ def _decode(layout: Layout, data: bytes) -> dict[str, Any]:
 
 
 _attribute_at = Struct("=HH").unpack_from
+
+
+class _Shape(NamedTuple):
+    """Which attributes follow each other in a message of one length."""
+
+    heads: Callable[[bytes], tuple[int, ...]]
+    expected: tuple[int, ...]
+    values: Callable[[bytes], tuple[Any, ...]]
+    names: tuple[str, ...]
+
+
+_shapes: dict[tuple[int, int], int | _Shape] = {}
+"""By layout and length: how often one has been seen; -1 if it is none that two ``unpack`` can read."""
+_WORTH_A_SHAPE = 8
+_NUMBER = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+def _shape(layout: Layout, data: bytes) -> _Shape | None:
+    heads, values, names, offset = "=", "=", [], 0
+    while offset < len(data):
+        length, number = _attribute_at(data, offset) if offset + 4 <= len(data) else (0, 0)
+        if length < 4 or offset + (length + 3 & ~3) > len(data):
+            return None
+        size, padding = length - 4, "x" * (-length & 3)
+        name, form = layout.get(number & 0x3FFF, ("", RAW))
+        heads += f"I{size}x{padding}"
+        if not name:
+            values += f"4x{size}x{padding}"
+        elif form == RAW or (form == NUM and size in _NUMBER):
+            values += f"4x{_NUMBER[size] if form == NUM else f'{size}s'}{padding}"
+            names.append(name)
+        else:
+            return None
+        offset += length + 3 & ~3
+    first, second = Struct(heads), Struct(values)
+    return _Shape(first.unpack, first.unpack(data), second.unpack, tuple(names)) if len(set(names)) == len(names) else None
