@@ -51,6 +51,8 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     with Built(host, home, lenient=True) as built:
         if built.refused:
             host["refused"] = built.refused
+        if verbose and built.failed:
+            print("could not be made:", *built.failed, sep="\n   ")
         observer = Observer(built, tracer, pid)
         tags = Tags(host, observer.counters) if host.get("every") else None
         try:

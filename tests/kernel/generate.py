@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from . import every
+from . import every, stacked
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -16,14 +16,19 @@ from .traffic import packets
 PACKETS_PER_HOST = 10
 
 
-def generate(seed: int, index: int, without: frozenset[str] = frozenset(), everything: bool = False) -> Host:
+def generate(seed: int, index: int, without: frozenset[str] = frozenset(), everything: bool = False,
+             kinds: frozenset[str] = frozenset()) -> Host:
     """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
-    rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``)."""
-    plan = Plan(Random(f"pktdiag {seed}:{index}"))
+    rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``). ``kinds``: device types that
+    this kernel can make and others cannot (``stacked``)."""
+    rng = Random(f"pktdiag {seed}:{index}")
+    plan = stacked.StackedPlan(rng, kinds) if stacked.wanted(index, kinds) else Plan(rng)
     whole = everything and every.wanted(index)
     if whole:
         every.prepare(plan)
     wire(plan)
+    if isinstance(plan, stacked.StackedPlan):
+        stacked.after_wiring(plan)
     routes(plan)
     sysctls(plan)
     neighbours(plan)
@@ -40,6 +45,8 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
             if 0.35 < draw < 0.75:
                 xt_rules(plan, name)
         sent = packets(plan, PACKETS_PER_HOST)
+    if isinstance(plan, stacked.StackedPlan):
+        about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
     items = [item for item in plan.items if item["do"] not in without]
     if "ipv6" in without:
         sent = [packet for packet in sent if ":" not in packet["dst"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fcntl
+import glob
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import faults
+from . import faults, stacked
 from .case import Result, run_host
 from .coverage import Tally, merge
 from .generate import generate
@@ -203,12 +204,13 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
         without: frozenset[str] = frozenset()) -> Summary:
     """Judges at least ``cases`` random packets of every ``step``-th host. ``stop_at``: ends after that many wrong ones. ``fault``: with one put in."""
     used = cpus(jobs)
+    kinds = stacked.makeable()
     hosts = cases  # an upper bound; the parent stops reading when it has enough
 
     def work(bench: Bench, send: Callable[[dict[str, Any]], None]) -> None:
         position = used.index(next(iter(os.sched_getaffinity(0))))
         for index in range(first + position, first + hosts * step, len(used) * step):
-            host = generate(seed, index, without, everything)
+            host = generate(seed, index, without, everything, kinds)
             try:
                 with faults.applied(fault):
                     results, fleeting = bench.judged(host)
@@ -268,6 +270,28 @@ def with_bench(work: Callable[[Bench], Any]) -> Any:
     if "error" in answer:
         raise RuntimeError(answer["error"])
     return answer["result"]
+
+
+def regressions() -> list[str]:
+    """The files of shrunk hosts, in order."""
+    return sorted(glob.glob(os.path.join(REGRESSIONS, "*.json")))
+
+
+def judge_regressions(bench: Bench) -> dict[str, list[list[str]]]:
+    """What is wrong about the last packet of each regression file, by the file's name; files that need device types this kernel
+    cannot make ("needs", see ``stacked``) are left out."""
+    kinds = stacked.makeable()
+    found: dict[str, list[list[str]]] = {}
+    for path in regressions():
+        with open(path) as file:
+            host = json.load(file)
+        if not kinds >= set(host.get("needs", ())):
+            continue
+        results, _ = bench.judged(host)
+        last = [result for result in results if result.packet == len(host["packets"]) - 1]
+        found[os.path.basename(path)] = [[result.verdict, *mismatch] for result in last for mismatch in result.mismatches] \
+            if last else [["", "not judged", "the packet could not be sent"]]
+    return found
 
 
 def signature(result: Result) -> str:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-from . import every, judge
+from . import every, judge, stacked
 from .generate import generate
 from .host import shell_script
 
@@ -19,10 +19,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="index of the first host")
     parser.add_argument("--every", action="store_true", help="only the hosts that hold every expression and extension (one in four)")
+    parser.add_argument("--stacked", action="store_true", help="only hosts with VLANs, bonds, macvlans, ... where the kernel has them (one in three)")
     parser.add_argument("--coverage", action="store_true", help="say what kinds of rules matched, did not match, and were in doubt")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", metavar="SEED:INDEX[:PACKET]", help="one host, in full detail")
     parser.add_argument("--replay", metavar="FILE", help="a regression file, in full detail")
+    parser.add_argument("--regressions", action="store_true", help="replay all regression files first")
     parser.add_argument("--shrink", action="store_true", help="reduce every kind of mismatch found to its smallest host")
     parser.add_argument("--out", default="", metavar="DIR", help="where shrunk hosts go (default: tests/kernel/regressions)")
     parser.add_argument("--self-test", action="store_true", help="put in deliberate faults; each must be found within 2,000 cases")
@@ -43,9 +45,20 @@ def main(argv: list[str] | None = None) -> int:
     if args.self_test:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
-          + (f" --first {args.first}" if args.first else ""))
-    summary = judge.run(args.cases, args.seed, args.jobs, first=args.first + (every.EVERY - 1 if args.every else 0),
-                        step=every.EVERY if args.every else 1, everything=args.every, progress=not args.quiet and sys.stdout.isatty(),
+          + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked)
+    if args.stacked and not stacked.makeable():
+        print("this kernel makes none of them: try --vm", file=sys.stderr)
+        return 2
+    broken = 0
+    if args.regressions:
+        for name, mismatches in judge.with_bench(judge.judge_regressions).items():
+            broken += bool(mismatches)
+            for mismatch in mismatches:
+                print(f"{name}: {' '.join(mismatch)[:900]}")
+        print(f"regressions: {broken} wrong")
+    step = every.EVERY if args.every else stacked.EVERY if args.stacked else 1
+    summary = judge.run(args.cases, args.seed, args.jobs, first=args.first + step - 1, step=step,
+                        everything=args.every, progress=not args.quiet and sys.stdout.isatty(),
                         stop_at=args.stop_at, without=without)
     summary.print()
     if args.coverage:
@@ -64,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             seen.add(signature)
             _one(f"{message['host']}:{message['packet']}", None, True, args.out, without, args.every)
-    return 1 if summary.wrong else 0
+    return 1 if summary.wrong or broken else 0
 
 
 def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool) -> int:
@@ -76,7 +89,7 @@ def _one(only: str | None, replay: str | None, shrinking: bool, out: str, withou
         packet = len(host["packets"]) - 1
     else:
         seed, index, *rest = (int(part) for part in str(only).split(":"))
-        host = generate(seed, index, without, everything)
+        host = generate(seed, index, without, everything, stacked.makeable())
         packet = rest[0] if rest else None
         name = f"{seed}-{index}"
 

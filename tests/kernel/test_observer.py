@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from . import judge
+from . import judge, stacked
 from .build import Built
 from .generate import generate
 from .host import Host, shell_script
@@ -106,3 +106,15 @@ def test_shrinking_keeps_what_matters() -> None:
     small = shrink(host, 5, check)
     assert [item.get("line", item["do"]) for item in small["items"]] == ["netns", "the culprit"]
     assert [packet["sport"] for packet in small["packets"]] == [2, 5]
+
+
+def test_a_kernel_with_more_device_types_gets_more_hosts() -> None:
+    kinds = frozenset(stacked.KINDS)
+    for index in (0, 1, 3, 4):
+        assert generate(61, index, kinds=kinds) == generate(61, index)
+    hosts = [generate(61, index, kinds=kinds) for index in range(2, 300, 3)]
+    assert hosts[5] == generate(61, 17, kinds=kinds) != generate(61, 17)
+    lines = [item["line"] for host in hosts for item in host["items"] if item["do"] == "ip"]
+    for kind in kinds:
+        assert any(f" type {kind}" in line for line in lines), kind
+    assert sum(host["unknowable"] for host in hosts) < 20

@@ -68,17 +68,22 @@ class Plan:
         self.macs[name] = mac
         return name, mac
 
-    def veth(self, a: str, b: str) -> tuple[str, str]:
-        """A pair between two namespaces; mostly up."""
+    def cable(self, a: str, b: str) -> tuple[str, str]:
+        """A pair between two namespaces, down as yet."""
         (near, near_mac), (far, far_mac) = self._device(a), self._device(b)
         self.ip(a, f"link add {near} address {near_mac} type veth peer name {far} address {far_mac} netns NETNS({b})")
+        self.veths += [(a, near, b, far), (b, far, a, near)]
+        return near, far
+
+    def veth(self, a: str, b: str) -> tuple[str, str]:
+        """A pair between two namespaces; mostly up."""
+        near, far = self.cable(a, b)
         mtu = self.rng.choice((1280, 1400, 1492)) if self.chance(0.06) else 0
         for ns, dev in ((a, near), (b, far)):
             if mtu and self.chance(0.9):
                 self.ip(ns, f"link set {dev} mtu {mtu}")
             if not self.chance(0.02):
                 self.ip(ns, f"link set {dev} up")
-        self.veths += [(a, near, b, far), (b, far, a, near)]
         return near, far
 
     def address(self, ns: str, dev: str, segment: int, host: int, peer: str = "", peer_ns: str = "") -> None:
