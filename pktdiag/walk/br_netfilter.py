@@ -163,9 +163,9 @@ def _frame_finish(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb)
 def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: Skb) -> bool:
     """The bridge's FORWARD hook with br_netfilter's share. False: it ended.
 
-    br_nf_hook_thresh() comes back behind priority 0. Chains of exactly that priority run before the detour where they are
-    younger than br_netfilter's hook, else not at all; before v6.8 (separate hooks for IP, at -1, and ARP; commit
-    ee6f05dcd672) never for IP."""
+    br_nf_hook_thresh() comes back behind priority 0. Chains of exactly the hook's priority run before the detour where they are
+    younger than it, else not at all. Before v6.8 (commit ee6f05dcd672) IP has a hook of its own, at -1, and so never meets
+    chains at 0."""
     info = _info(skb)
     tagged = skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1"
     visits_ip = info is not None and not tagged and skb.ethertype in (ETH_P_IP, ETH_P_IPV6)
@@ -174,49 +174,51 @@ def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: 
     def hook(low: int | None, high: int | None) -> bool:
         return run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb, came, to, "bridge-forward", low=low, high=high)
 
-    if (visits_ip and info is not None) or visits_arp:
-        if not hook(None, PRIORITY - 1):
-            return False
-        if (visits_arp or not _separate_hooks(ns)) and not _equals(walk, ns, came, to, skb):
-            return False
+    if not visits_ip and not visits_arp:
+        return hook(None, None)
+    ctx = HookContext(services_of(walk), ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb.copy(), came, to)
+    near = [entry for entry in hooks.entries_of(ctx, came.ifindex) if PRIORITY - 1 <= entry.priority <= PRIORITY]
+    tie = PRIORITY - 1 if visits_ip and near and _separate_hooks(walk, ns) else PRIORITY
+    if not hook(None, tie - 1):
+        return False
+    equals = [entry for entry in near if entry.priority == tie]
+    if equals and _run_first(walk, ns, ctx, equals, tie) and not hook(tie, tie):
+        return False
     if visits_ip and info is not None:
         return _forward_ip(walk, ns, br, to, skb, info) and hook(PRIORITY + 1, None)
-    if visits_arp:
-        return (run_hook(walk, ns, NFPROTO_ARP, NF_ARP_FORWARD, skb, came, to, "bridge-forward")
-                and hook(PRIORITY + 1, None))
-    return hook(None, None)
+    return run_hook(walk, ns, NFPROTO_ARP, NF_ARP_FORWARD, skb, came, to, "bridge-forward") and hook(PRIORITY + 1, None)
 
 
-def _separate_hooks(ns: NamespaceView) -> bool:
-    """Whether this kernel is one of those with br_nf_forward_ip() as a hook of its own."""
-    return any(function == "br_nf_forward_ip" for _, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or ())
+def _separate_hooks(walk: Walk, ns: NamespaceView) -> bool:
+    """Whether this kernel is one of those with br_nf_forward_ip() as a hook of its own; the others have br_nf_forward()."""
+    known = ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None)
+    if known is not None:
+        return any(function == "br_nf_forward_ip" for _, function, _ in known)
+    joint = walk.host.kernel_function("br_netfilter", "br_nf_forward")
+    if joint is not None:
+        return not joint
+    return walk.decide(Unknown("the kernel is older than 6.8, where bridge chains of priority 0 do not see the IP packets that "
+                               "br_netfilter shows to iptables"), ("br_netfilter-separate",))
 
 
-def _equals(walk: Walk, ns: NamespaceView, came: Link, to: Link, skb: Skb) -> bool:
-    """Bridge FORWARD chains at br_netfilter's own priority. Their age decides whether they run; it is asked about only
-    where it matters."""
-    ctx = HookContext(services_of(walk), ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb.copy(), came, to)
-    entries = [entry for entry in hooks.entries_of(ctx, came.ifindex) if entry.priority == PRIORITY]
-    if not entries:
-        return True
-    order = [function for priority, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or () if priority == PRIORITY]
+def _run_first(walk: Walk, ns: NamespaceView, ctx: HookContext, entries: list[hooks.Entry], priority: int) -> bool:
+    """Whether bridge FORWARD chains at br_netfilter's own priority are younger than it; it is asked about only where it matters."""
+    order = [function for each, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or () if each == priority]
     if order:
-        younger = not order[0].startswith("br_nf_")
-    else:
-        overheard = {name: walk.memory.pop(name, None) for name in ("silent-hits", "silent-ends", "silent-notes", "doubts")}
-        walk.silent += 1
-        try:
-            harmless = hooks.run_entries(ctx, entries).action == "accept"
-        finally:
-            walk.silent -= 1
-            for name, value in overheard.items():  # this was a rehearsal: nothing of it has happened
-                walk.memory.pop(name, None)
-                if value is not None:
-                    walk.memory[name] = value
-        younger = harmless or walk.decide(
-            Unknown(f"the bridge chains of priority 0 ({', '.join(entry.label for entry in entries)}) were loaded after the first bridge "
-                    "was made, so that they run before br_netfilter"), ("br_netfilter-age", ns.id))
-    return not younger or run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_FORWARD, skb, came, to, "bridge-forward", low=PRIORITY, high=PRIORITY)
+        return not order[0].startswith("br_nf_")
+    overheard = {name: walk.memory.pop(name, None) for name in ("silent-hits", "silent-ends", "silent-notes", "doubts")}
+    walk.silent += 1
+    try:
+        harmless = hooks.run_entries(ctx, entries).action == "accept"
+    finally:
+        walk.silent -= 1
+        for name, value in overheard.items():  # this was a rehearsal: nothing of it has happened
+            walk.memory.pop(name, None)
+            if value is not None:
+                walk.memory[name] = value
+    return harmless or walk.decide(
+        Unknown(f"the bridge chains of priority {priority} ({', '.join(entry.label for entry in entries)}) were loaded after the first "
+                "bridge was made, so that they run before br_netfilter"), ("br_netfilter-age", ns.id, priority))
 
 
 def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, shared: NfBridge) -> bool:

@@ -104,3 +104,11 @@ def test_counters_have_nstats_names_and_values(lab: Lab) -> None:
     differing = {name: (value, counters.get(name)) for name, value in shown.items() if counters.get(name) != value}
     assert not differing
     assert counters["UdpNoPorts"] == 0 and "TcpExtListenOverflows" in counters and "Ip6InReceives" in counters
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/kernel/btf/vmlinux"), reason="the kernel does not describe itself")
+def test_functions_of_the_kernel_are_known() -> None:
+    from pktdiag.collect.modules import has_function
+
+    assert has_function("not_a_module", "ip_forward_finish") is True
+    assert has_function("not_a_module", "ip_forward_begin") is False

@@ -131,6 +131,11 @@ SCENARIOS: dict[str, Host] = {
         "h: nft add chain bridge f fw { type filter hook forward priority 0; }", "h: nft add chain bridge f f1 { type filter hook forward priority 1; }",
         "h: nft add rule bridge f fw udp dport 53 counter drop", "h: nft add rule bridge f f1 udp dport 54 counter drop",
         packets=[udp("a", "198.51.100.12"), udp("a", "198.51.100.12", 54)]),
+    "br_netfilter: bridge chains before priority 0": host(
+        *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: nft add table bridge f",
+        "h: nft add chain bridge f fw { type filter hook forward priority -1; }", "h: nft add chain bridge f f0 { type filter hook forward priority 0; }",
+        "h: nft add rule bridge f fw counter", "h: nft add rule bridge f fw udp dport 54 counter drop", "h: nft add rule bridge f f0 counter",
+        packets=[udp("a", "198.51.100.12"), udp("a", "198.51.100.12", 54)]),
     "br_netfilter: DNAT to another station of the bridge": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1",
         "h: xt iptables-nft nat -A PREROUTING -p udp --dport 99 -j DNAT --to-destination 198.51.100.12:53", packets=[udp("a", "198.51.100.13", 99)]),
