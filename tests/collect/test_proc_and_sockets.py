@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from pktdiag.model.packet import format_address
 
 from .conftest import Lab
