@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pktdiag.conntrack import tcp
 from pktdiag.conntrack.tuples import has_ports
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDPLITE, NF_INET_PRE_ROUTING
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Conn
@@ -24,7 +24,7 @@ ICMPV6_UNTRACKED = frozenset((130, 131, 132, 133, 134, 135, 136, 143))
 """noct_valid_new: MLD and neighbour discovery are never tracked."""
 
 
-def handle(ns: NamespaceView, conn: Conn, reply: bool, packet: Packet) -> str:
+def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet) -> str:
     """nf_conntrack_handle_packet(): "accept", "ignored", "invalid" or "repeat"."""
     if conn.orig.proto == IPPROTO_TCP:
         return tcp.packet(ns, conn, reply, packet.tcp_flags)
@@ -34,6 +34,10 @@ def handle(ns: NamespaceView, conn: Conn, reply: bool, packet: Packet) -> str:
     elif conn.orig.proto == IPPROTO_ICMPV6 and (
             len(packet.dst) != 16 or (not conn.confirmed and conn.orig.dport >> 8 not in ICMPV6_VALID_NEW)):
         return "invalid"
+    elif conn.orig.proto == IPPROTO_UDPLITE:
+        # udplite_error() sums the pseudo header up as if the protocol were UDP, so that no right checksum is right in PRE_ROUTING.
+        if hook == NF_INET_PRE_ROUTING and ns.sysctl("net/netfilter/nf_conntrack_checksum") != "0":
+            return "invalid"
     elif conn.orig.proto == IPPROTO_SCTP and has_ports(ns, IPPROTO_SCTP):
         from pktdiag.conntrack import sctp
 

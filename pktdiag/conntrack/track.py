@@ -65,7 +65,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
             state = CtState.ESTABLISHED
         else:
             state = CtState.RELATED if conn.status & IPS_EXPECTED else CtState.NEW
-        verdict = protocols.handle(ctx.ns, conn, reply, packet)
+        verdict = protocols.handle(ctx.ns, ctx.hook, conn, reply, packet)
         if verdict == "repeat":
             continue
         if verdict == "invalid":
@@ -103,12 +103,13 @@ def confirm(ctx: HookContext) -> HookResult:
 
 
 def _clash(ctx: HookContext, conn: Conn, winner: Conn) -> HookResult:
-    """nf_ct_resolve_clash(): only protocols with ``allow_clash`` (UDP) may be merged; else the packet is
-    lost."""
+    """nf_ct_resolve_clash(): only protocols with ``allow_clash`` (UDP) may be merged, within one zone in both directions; else the
+    packet is lost."""
     same = winner.orig == conn.orig and winner.reply == conn.reply
     mirrored = winner.orig == conn.reply and winner.reply == conn.orig
+    zones = all(table.zone_of(winner, reply) == table.zone_of(conn, reply) for reply in (False, True))
     if conn.orig.proto in (17, 136):
-        if same or mirrored:
+        if (same or mirrored) and zones:
             ctx.skb.ct = winner
             return ACCEPT
         if _find_in(ctx, table.zone_of(conn, True), conn.reply) is None:

@@ -35,5 +35,7 @@ class Question(NamedTuple):
     """SO_BROADCAST is set on the sending socket."""
     assumptions: tuple[str, ...] = ()
     """What the command line left open and had to be chosen, in words with the flag that settles it."""
+    vlan: int | None = None
+    """The tag (TCI) of the frame, for an ingress start; None: untagged."""
     with_reply: bool = True
     """Walk the answer's way back too."""

@@ -85,6 +85,7 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
             walk.unsure(ns, "device-receive", None, skb, f"interface {question.ingress}, which is not there (any more)")
         else:
             skb.mark = 0
+            skb.vlan_tci = question.vlan
             skb.dst_mac = question.dst_mac if question.dst_mac is not None else dev.mac
             skb.src_mac = question.src_mac if question.src_mac is not None else b"\x02\0\0\0\xff\xfe"
             walk.guarded(lambda: device.receive(walk, ns, dev, skb), ns, dev, skb)
@@ -131,7 +132,8 @@ def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> Non
         device.transmit(walk, ns, answer.raw_device, skb)
         return
     # IPv4 routes an answer from an address that is nobody's here only for a transparent socket (inet_sk_flowi_flags).
-    strict = answer.kind in ("syn-ack", "rst", "echo-reply") and len(answer.packet.dst) == 4 and answer.skb.tproxy_sock is None
+    strict = answer.kind in ("syn-ack", "rst", "echo-reply") and len(answer.packet.dst) == 4 and answer.skb.tproxy_sock is None \
+        and not (answer.sock is not None and answer.sock.transparent)
     ip_output.send(walk, ns, skb, oif=answer.oif, any_source=answer.header_included or not (strict or answer.kind == "udp-reply"))
 
 
@@ -171,6 +173,9 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
     if single:
         reason = fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
+        sure, maybe = _hits([record for record, _ in records])
+        return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, sure, tuple(first.counters),
+                   exchange.assumptions, maybe_hit=maybe)
     return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),
                tuple(first.counters), exchange.assumptions)
 

@@ -60,6 +60,8 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if client is None or client.netns != ns.id or (decision is not None and decision.kind != "local"):
         return False
+    if walk.question.header_included and not walk.memory.get("replying"):
+        return False  # a raw socket's packet to itself, from a port to the same: nobody there is asking yet
     packet = skb.packet
     own = packet
     if packet.is_icmp and packet.inner is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pktdiag.conntrack import bind
+from pktdiag.conntrack.status import IPS_SRC_NAT_DONE
 from pktdiag.model.host import Socket
 from pktdiag.model.kernel import AF_INET, HOOK_NAMES, NFPROTO_BRIDGE, NFPROTO_NETDEV, RT_SCOPE_UNIVERSE
 from pktdiag.model.packet import format_address
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView
-from pktdiag.netfilter.context import FibResult, HookContext, HookResult, NatRange, Unknown
+from pktdiag.netfilter.context import CtState, FibResult, HookContext, HookResult, NatRange, Unknown
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import fib, sockets
 from pktdiag.walk.state import Walk
@@ -78,8 +79,11 @@ class WalkServices:
         return addr.address_type(ctx.ns, address, ifindex)
 
     def socket_lookup(self, ctx: HookContext) -> Socket | Unknown | None:
-        """nf_sk_lookup_slow_v4() / v6: for an ICMP error the socket of the packet it quotes."""
-        packet = ctx.skb.packet
+        """nf_sk_lookup_slow_v4() / v6: for an ICMP error the socket of the packet it quotes. IPv4 looks for what comes back on a
+        connection under the address and port that it began with."""
+        packet, conn = ctx.skb.packet, ctx.skb.ct
+        begun = conn.orig if conn is not None and len(packet.dst) == 4 and conn.status & IPS_SRC_NAT_DONE and \
+            ctx.skb.ct_state == (CtState.RELATED_REPLY if packet.is_icmp else CtState.ESTABLISHED_REPLY) else None
         if packet.is_icmp:
             if packet.inner is None:
                 return None
@@ -87,6 +91,8 @@ class WalkServices:
             packet = inner.turned()
         if not packet.has_ports or ctx.indev is None:
             return None
+        if begun is not None:
+            packet = packet._replace(dst=begun.src, dport=begun.sport)
         found = sockets.lookup(ctx.ns, packet, ctx.indev)
         asked = self.walk.question
         client = None if asked.header_included else self.walk.memory.get("client")

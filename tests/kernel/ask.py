@@ -9,7 +9,7 @@ from pktdiag.model.question import Question
 
 from .build import Built
 from .rare import PAYLOAD_AT
-from .send import PORTED, Sender, icmp_kind, ip_length, transport
+from .send import PORTED, Sender, icmp_kind, ip_length, tcp_options, transport
 
 
 def question(built: Built, sender: Sender) -> Question:
@@ -32,7 +32,7 @@ def question(built: Built, sender: Sender) -> Question:
             ingress, far = peer(built, spec["ns"], spec["dev"])
         return Question(netns=built.namespaces[far].id, packet=packet, ingress=ingress,
                         src_mac=bytes.fromhex((spec.get("smac") or "02:00:5e:00:00:99").replace(":", "")),
-                        dst_mac=bytes.fromhex(spec["dmac"].replace(":", "")))
+                        dst_mac=bytes.fromhex(spec["dmac"].replace(":", "")), vlan=spec.get("vlan"))
     oif = built.ifindex(spec["ns"], spec["dev"]) if spec.get("dev") else 0
     return Question(netns=built.namespaces[spec["ns"]].id, packet=packet, mark=spec.get("mark", 0), oif=oif,
                     header_included=spec["how"] == "raw", broadcast=bool(spec.get("broadcast")))
@@ -44,7 +44,7 @@ def _told(packet: Packet, sender: Sender) -> Packet:
     own = spec["how"] != "socket"
     if tag.proto == 6 and not own:
         return packet._replace(unknown=packet.unknown | {"tcp_options"})
-    options = bytes.fromhex(spec.get("options", ""))
+    options = tcp_options(spec, tag)
     body = transport(spec, tag, packet.src, packet.dst)
     header = {6: 20 + len(options), 17: 8, 1: 8, 58: 8, **PAYLOAD_AT}.get(tag.proto, 0)
     gone = {"payload", "flow_label"} if own else {"payload"}

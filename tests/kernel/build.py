@@ -31,7 +31,7 @@ REPORTED = 0.03
 # Per device, because neigh/default exists in the initial namespace only (net/core/neighbour.c: neigh_sysctl_register).
 QUICK_NEIGHBOURS = {"retrans_time_ms": "20", "mcast_solicit": "2", "ucast_solicit": "2"}
 SIOCETHTOOL, ETHTOOL_GLINK = 0x8946, 10
-IP_TRANSPARENT = 19
+IP_TRANSPARENT, SO_MARK = 19, 36
 _ENV = {**os.environ, "XTABLES_LOCKFILE": "/run/netns/.xtlock"}
 
 
@@ -202,6 +202,8 @@ def open_listener(item: Item, mss: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if item.get("transparent"):
             sock.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
+        if item.get("mark"):
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, item["mark"])
         sock.bind((item["addr"], item["port"]))
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, mss)

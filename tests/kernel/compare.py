@@ -89,6 +89,8 @@ class Judgement:
         leg = trace.request
         if leg.verdict == DEPENDS:
             self._depends(leg)
+            if not self.mismatches and len(leg.outcomes) == 1:
+                self._rules_so_far(leg)
         else:
             self._fate(Fate(leg.verdict, leg.packet, leg.receiver, leg.drop, "", ""), leg.sightings)
             self._answer()
@@ -358,6 +360,22 @@ class Judgement:
                 if got == 0 and key not in self.truth.rules and key[5] == 0:
                     continue  # a policy without a counter
                 wrong.append(f"{key} {texts.get(key) or self.texts.get(key, '')!r} predicted +{want}, moved +{got}")
+        if wrong:
+            self._add("rules", "; ".join(wrong))
+
+
+    def _rules_so_far(self, leg: Leg) -> None:
+        """Of a packet that was followed to where nothing more is known: the rules it came by were hit all the same."""
+        predicted: dict[RuleKey, int] = {}
+        for rule in leg.rules_hit:
+            key = rule_key(rule, self.names)
+            predicted[key] = predicted.get(key, 0) + 1
+        wrong = [f"{key} {self.texts.get(key, '')!r} predicted +{want}, moved +{self.truth.rules.get(key, 0)}"
+                 for key, want in sorted(predicted.items())
+                 if self.truth.rules.get(key, 0) < want and (key[5] or key in self.truth.rules)]
+        if not self.truth.answer and not self.truth.others and not self.truth.arp:
+            wrong += [f"{key} {self.texts.get(key, '')!r} predicted +0, moved +{moved}" for key, moved in sorted(self.truth.rules.items())
+                      if key[5] and key not in predicted and key not in self.perhaps]
         if wrong:
             self._add("rules", "; ".join(wrong))
 

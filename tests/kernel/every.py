@@ -37,6 +37,15 @@ def prepare(plan: Plan) -> None:
 def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:
     """Adds the rules; what the host says about itself."""
     rng = plan.rng
+    for item in plan.items:
+        if item["do"] == "listen":
+            if ":" not in item["addr"] and plan.chance(0.3):
+                item["transparent"] = True
+            if plan.chance(0.3):
+                item["mark"] = rng.choice((1, 2, 3))
+    for device in [i for i in plan.interfaces if i.dev != "lo"]:
+        if plan.chance(0.25):
+            plan.ip(device.ns, f"link set {device.dev} group 5")
     for name in plan.names:
         if plan.chance(0.5):
             plan.sysctl(name, "net/netfilter/nf_conntrack_acct", 1)

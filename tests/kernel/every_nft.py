@@ -283,10 +283,10 @@ def nft_everything(plan: Plan, ns: str, unknowable: bool) -> None:
         table = _Table(plan, ns, family, number)
         hook = rng.choice(OF_FAMILY[table.letter])
         chain = table.chain(hook, rng.choice(PRIORITIES) if table.letter != "n" else 0)
-        table.probes(chain, hook, rng.choice((5, 8, 12)))
+        table.probes(chain, hook, rng.choice((10, 14, 20)))
         table.rule(chain, "counter", [])
         fitting = [e for e in entries("STATEMENTS") if table.letter in e.families]
-        for _ in range(min(len(fitting), rng.choice((1, 2, 3)))):
+        for _ in range(min(len(fitting), rng.choice((2, 3, 4)))):
             table.statement(rng.choice(fitting))
         if unknowable:
             fitting = [e for e in entries("UNKNOWABLE") if table.letter in e.families]

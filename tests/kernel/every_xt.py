@@ -94,10 +94,10 @@ class _Maker:
             rules: list[tuple[str, tuple[str, ...]]] = [("", ())]
             where = {letter} | ({"p"} if letter == "P" and table in ("raw", "mangle") else set())
             fitting = [m for m in lines("MATCHES") if family in m[1] and ("n" not in m[1] or tool.endswith("nft")) and (m[2] == "*" or where & set(m[2]))]
-            chosen: list[tuple[str, ...]] = [rng.choice(fitting) for _ in range(rng.choice((3, 6, 9)) if table != "nat" else 2)]
+            chosen: list[tuple[str, ...]] = [rng.choice(fitting) for _ in range(rng.choice((6, 10, 14)) if table != "nat" else 2)]
             for tag, _, _, text in chosen:
                 rules.append((values.fill(text), (tag,)))
-            pools = ["TARGETS"] * (rng.choice((1, 2)) if family == "4" else 3) + (["UNKNOWABLE"] if self.unknowable else [])
+            pools = ["TARGETS"] * (rng.choice((2, 3)) if family == "4" else 3) + (["UNKNOWABLE"] if self.unknowable else [])
             for name in pools:
                 targets = [t for t in lines(name) if family in t[1] and ("n" not in t[1] or tool.endswith("nft"))
                            and table in t[2].split() and (t[3] == "*" or letter in t[3])]
@@ -125,7 +125,7 @@ class _Maker:
         values = _Values(self.plan, self.ns, "4")
         chain = rng.choice(chains)
         self.line(tool, "filter", f"-A {chain}" + (" -j CONTINUE" if tool.startswith("eb") else ""))
-        for tag, text in rng.sample(lines(rules), 4):
+        for tag, text in rng.sample(lines(rules), min(8, len(lines(rules)))):
             end = " -j CONTINUE" if tool.startswith("eb") else ""
             self.line(tool, "filter", f"-A {chain} {values.fill(text)}{end}", (tag,))
         tag, text = rng.choice(lines(targets))
@@ -145,5 +145,5 @@ def xt_everything(plan: Plan, ns: str, unknowable: bool) -> None:
                 maker.table(tool, table)
     if plan.bridges[ns] and plan.chance(0.6):
         maker.frames("ebtables-nft", "EBTABLES", "EBTARGETS", ("INPUT", "FORWARD", "OUTPUT"))
-    if plan.chance(0.1):
+    if plan.chance(0.25):
         maker.frames("arptables-nft", "ARPTABLES", "ARPTARGETS", ("INPUT", "OUTPUT"))

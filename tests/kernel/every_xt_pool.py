@@ -339,7 +339,7 @@ arpt h-length | --h-length 6
 """
 ARPTARGETS = """
 arpt ACCEPT | -j ACCEPT
-arpt DROP | -s 192.0.2.9 -j DROP
+arpt DROP | -s $a -d $a2 -j DROP
 arpt mangle | -d $a -j mangle --mangle-ip-s $a2
 """
 

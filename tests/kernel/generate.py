@@ -36,7 +36,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
     about: dict[str, Any] = {}
     if whole:
         about = every.rules_of_everything(plan, index)
-        sent = every.packets_for_everything(plan, every.PACKETS_PER_HOST, about["unknowable"])
+        sent = every.packets_for_everything(plan, every.PACKETS_PER_HOST)
     else:
         for name in plan.names:
             draw = plan.rng.random()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 IGMP, DCCP, ESP, AH, COMP, SCTP, MOBILITY, UDPLITE = 2, 33, 50, 51, 108, 132, 135, 136
-KNOWN = (SCTP, SCTP, DCCP, UDPLITE, AH, ESP, COMP, IGMP)
 PAYLOAD_AT = {SCTP: 4, DCCP: 4, UDPLITE: 8}
 """Where ``Packet.payload`` begins: behind what the packet's own fields stand for."""
 

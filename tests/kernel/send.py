@@ -13,6 +13,7 @@ from .frames import Tag
 
 PROTOS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 PORTED = (33, 132, 136)
+SACK = b"\1\1\5\x0a"
 PacketSpec = dict[str, Any]
 # A classic BPF program that refuses everything: attached to a connecting TCP socket it lets us see the answer on the taps
 # while no third packet follows it.
@@ -72,13 +73,21 @@ def ip_length(spec: PacketSpec) -> int:
     return max(int(spec.get("size", 0)), header + {6: 20 + len(spec.get("options", "")) // 2}.get(proto, 16))
 
 
+def tcp_options(spec: PacketSpec, tag: Tag) -> bytes:
+    """As told; what is acknowledged selectively begins where the acknowledgement ends, as a real peer's would. Conntrack looks."""
+    options = bytes.fromhex(spec.get("options", ""))
+    if options[:4] == SACK and tag.flags & 0x10:
+        options = SACK + struct.pack(">II", tag.ack, tag.ack) + options[12:]
+    return options
+
+
 def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
     """The transport header and payload of a packet we make ourselves."""
     proto = proto_number(spec)
     length = ip_length(spec) - (40 if len(dst) == 16 else 20)
     if proto == 6:
         ack = tag.ack if tag.flags & 0x10 else 0
-        options = bytes.fromhex(spec.get("options", ""))
+        options = tcp_options(spec, tag)
         body = struct.pack(">HHIIBBHHH", spec["sport"], spec["dport"], tag.seq or 0, ack, 0x50 + len(options) * 4, tag.flags, 1024, 0, 0)
         body += options + bytes(length - 20 - len(options))
         value = checksum(_pseudo(src, dst, proto, length) + body)
@@ -205,6 +214,8 @@ class Sender:
         dmac = bytes.fromhex(spec["dmac"].replace(":", ""))
         smac = bytes.fromhex((spec.get("smac") or "02:00:5e:00:00:99").replace(":", ""))
         ethertype = 0x86DD if ":" in spec["dst"] else 0x0800
+        if spec.get("vlan"):
+            smac += struct.pack(">HH", 0x8100, spec["vlan"])
         return dmac + smac + struct.pack(">H", ethertype) + ip_packet(spec, self.tag)
 
     def close(self) -> None:

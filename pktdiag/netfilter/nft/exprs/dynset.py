@@ -7,6 +7,7 @@ from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Expression, Outcome
 from pktdiag.netfilter.nft.exprs.connlimit import Connlimit
 from pktdiag.netfilter.nft.exprs.limit import Limit
+from pktdiag.netfilter.nft.exprs.quota import Quota
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.sets import Element, Set
@@ -58,7 +59,7 @@ class Dynset(NamedTuple):
         if size is not None and size <= 256 and len(table.elements()) >= size:
             return None if self.inverted else BREAK
         for expression in element.expressions():
-            outcome = _fresh(expression, regs, run)
+            outcome = _fresh(expression, regs, run, table.memory_key(run, key))
             if outcome is not None:
                 return outcome
         return BREAK if self.inverted else None
@@ -67,12 +68,14 @@ class Dynset(NamedTuple):
         return True
 
 
-def _fresh(expression: Expression, regs: Registers, run: Run) -> Outcome:
+def _fresh(expression: Expression, regs: Registers, run: Run, memory: object) -> Outcome:
     if isinstance(expression, Limit):
         return BREAK if expression.inverted else None  # the bucket is full: not exceeded
     if isinstance(expression, Connlimit):
         exceeded = expression.limit < 1
         return BREAK if exceeded != expression.inverted else None
+    if isinstance(expression, Quota):
+        return expression.charge(run, ("nft quota", memory))
     return expression.evaluate(regs, run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pktdiag.model.kernel import IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_TCP
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
+from pktdiag.netfilter.nft.packet_bytes import slice_of
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import BREAK, NF_DROP, Verdict
@@ -12,7 +13,7 @@ from pktdiag.netfilter.nft.wire import register, u8, u32
 
 IPV6, TCPOPT, IPV4, SCTP, DCCP = range(5)
 F_PRESENT = 1
-IPPROTO_FRAGMENT = 44
+IPPROTO_FRAGMENT, IPPROTO_MH = 44, 135
 
 
 class ExthdrGet(NamedTuple):
@@ -68,10 +69,21 @@ class ExthdrGet(NamedTuple):
         return None
 
     def _ipv6(self, regs: Registers, run: Run) -> Outcome:
-        """nft_exthdr_ipv6_eval: of all extension headers the packets asked about can have a fragment header."""
-        if len(run.skb.packet.dst) != 16 or not run.is_ip:
+        """nft_exthdr_ipv6_eval: of all extension headers the packets asked about can have a fragment header. A mobility header is the
+        packet's transport."""
+        packet = run.skb.packet
+        if len(packet.dst) != 16 or not run.is_ip:
             return BREAK
         shape = run.image
+        if self.type == packet.proto == IPPROTO_MH and not shape.fragoff:
+            if self.flags & F_PRESENT:
+                regs.store(self.dreg, b"\x01")
+                return None
+            found = slice_of(shape.data, shape.unknown, shape.length, shape.thoff + self.offset, self.length)
+            if found is None:
+                return BREAK
+            regs.store(self.dreg, *found, Var("the mobility header", ("exthdr", self)))
+            return None
         if self.type == IPPROTO_FRAGMENT and shape.thoff == 48:
             if self.flags & F_PRESENT:
                 regs.store(self.dreg, b"\x01")

@@ -32,6 +32,8 @@ def evaluate(info: Mh, ctx: HookContext) -> Tri:
         return False
     if (info.low, info.high) == (0, 0xFF):
         return not info.invert
+    if len(packet.payload) >= 3 and "payload" not in packet.unknown:
+        return (info.low <= packet.payload[2] <= info.high) != info.invert
     return Unknown(f"the mobility header's type {'lies outside' if info.invert else 'lies in'} {port_range(info.low, info.high)}")
 
 
