@@ -13,8 +13,8 @@ from marshal import dumps
 from pktdiag.image import PATH, STAMP, Image
 from pktdiag.image_pruning import imported, pruned, source
 
-PIECE = 20
-"""So many modules take less than what malloc() gets from the kernel for one object alone (128 KiB), and gives back."""
+PIECE = 40
+"""So many modules share their names, and their bytes the memory of the piece before."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,9 +124,14 @@ class _Making:
 
     def _stub(self, module: str, name: str, code: CodeType) -> CodeType:
         offset, length = self._put(dumps(code))
-        source = f"def stub(*positional, **named): return __thaw__({module!r}, {name!r}, {offset}, {length}, positional, named)"
-        stub = next(_inner(compile(source, code.co_filename, "exec", dont_inherit=True)))
-        return stub.replace(co_name="<stub>", co_consts=(*stub.co_consts, offset), co_firstlineno=code.co_firstlineno)
+        mine = {"module": module, "name": name, "offset": offset, "length": length}
+        return _STUB.replace(co_consts=(*(mine.get(const, const) for const in _STUB.co_consts), offset), co_filename=code.co_filename,
+                             co_firstlineno=code.co_firstlineno)
+
+
+def _template() -> CodeType:
+    source = "def stub(*positional, **named): return __thaw__('module', 'name', 'offset', 'length', positional, named)"
+    return next(_inner(compile(source, "", "exec", dont_inherit=True))).replace(co_name="<stub>")
 
 
 def _inner(code: CodeType) -> Iterator[CodeType]:
@@ -164,3 +169,6 @@ def _without_columns(code: CodeType) -> CodeType:
                 before = line
             units -= count
     return code.replace(co_consts=consts, co_linetable=bytes(table))
+
+
+_STUB = _template()
