@@ -23,6 +23,7 @@ from pktdiag.model.kernel import (
     TCP_LISTEN,
     TCP_RST,
     TCP_SYN,
+    TCP_SYN_RECV,
 )
 from pktdiag.model.packet import Packet, endpoint, format_address
 from pktdiag.model.trace import Receiver
@@ -185,6 +186,14 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         _no_tcp_socket(walk, ns, dev, skb)
         return
     sock = _choose(walk, ns, found)
+    if sock.state == TCP_SYN_RECV and packet.tcp_flags & TCP_ACK and not walk.decide(
+            Unknown("it acknowledges the SYN-ACK that was sent for the connection being opened"), ("tcp-ack", ns.id, sock.inode)):
+        # tcp_check_req(): any other acknowledgement number is the listener's affair
+        listeners = sockets.lookup(ns, packet, _arrived_on(ns, skb, dev), listening=True)
+        if not listeners:
+            _no_tcp_socket(walk, ns, dev, skb)
+            return
+        sock = _choose(walk, ns, listeners)
     if sock.state != TCP_LISTEN:
         _delivered(walk, ns, dev, skb, sock)
         return

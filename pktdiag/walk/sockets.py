@@ -45,13 +45,13 @@ def candidates(ns: NamespaceView, proto: int, family: int) -> list[Socket]:
     return found
 
 
-def lookup(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
+def lookup(ns: NamespaceView, packet: Packet, dev: Link, listening: bool = False) -> list[Socket]:
     """The socket the kernel would pick for a TCP, UDP or UDP-Lite packet; several only where a reuseport group's hash (or the
-    order of binding) decides among equals; empty when nobody takes it."""
+    order of binding) decides among equals; empty when nobody takes it. ``listening``: connections apart."""
     found = candidates(ns, packet.proto, packet.family)
     if packet.proto == IPPROTO_TCP:
         exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7) and _connected(sock, packet, dev)]
-        if exact and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):
+        if exact and not listening and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):
             return exact[:1]
         # A SYN that meets its own request (TCP_NEW_SYN_RECV) is answered as the listener answers it (tcp_check_req); a SYN-ACK too:
         # it can acknowledge what the listener sent only by accident.

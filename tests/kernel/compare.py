@@ -306,9 +306,14 @@ class Judgement:
         reply = self.trace.reply
         if reply is not None and reply.verdict == REJECTED:
             return True
-        if self._redirected():
+        if self._redirected() or self._more_answers():
             return True
         return self.sender.tag.proto in (6, 17) and self.sender.spec["how"] != "socket" and bool(self.truth.answer)
+
+    def _more_answers(self) -> bool:
+        """Whether each of several copies was answered: only the first answer is walked."""
+        said = [name for _, name in self.trace.request.counters if name in ("IcmpOutMsgs", "Icmp6OutMsgs", "TcpOutRsts")]
+        return len(said) > 1
 
     def _redirected(self) -> bool:
         """A redirect goes its own way beside the packet, and may be dropped on it."""

@@ -21,7 +21,7 @@ QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
 PENDING = 0.25
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
-NOT_OURS = ("packet_rcv", "neigh_get", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
+NOT_OURS = ("rtnl_", "packet_rcv", "neigh_get", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
 """Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
 
 
@@ -124,6 +124,10 @@ class Observer:
             opens = {"request": 0x02, "answer": 0x12}.get(sight.kind) if sight.proto == 6 else None
             if opens is not None and int(sight.what, 16) & 0x17 == opens:
                 self.built.begun[(sight.src, sight.sport, sight.dst, sight.dport)] = sight.seq
+                # and under the addresses its sender knows, whatever NAT made of them before the first tap
+                spec, ours = sender.spec, sight.src if opens == 0x02 else sight.dst
+                here, there = (spec["src"] or ours, spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
+                self.built.begun[(*here, *there) if opens == 0x02 else (*there, *here)] = sight.seq
         everything = list(captured)
         spec = sender.spec
         if spec["how"] == "frame":
