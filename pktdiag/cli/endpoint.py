@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pktdiag.cli.errors import CliError
 from pktdiag.model.kernel import PROTO_NAMES, PROTO_NUMBERS
-from pktdiag.model.packet import parse_address
+from pktdiag.model.packet import in_prefix, parse_address
 from pktdiag.model.record import NamedTuple
 
+_LINK_LOCAL = b"\xfe\x80" + bytes(14)
 EXAMPLES = "write ADDRESS[:PORT][/PROTO], as 10.0.0.5:8000/udp, [2001:db8::5]:443 or web1:80"
 
 
@@ -21,6 +22,8 @@ class Endpoint(NamedTuple):
     """A container, ``ns:NAME``, ``pid:N`` or ``host``; "" where ``address`` is given."""
     port: int | None
     proto: int | None
+    zone: str = ""
+    """The device of a link-local address (``fe80::1%eth0``, RFC 4007), by name or ifindex."""
 
 
 def parse(text: str, with_proto: bool = True) -> Endpoint:
@@ -32,13 +35,13 @@ def parse(text: str, with_proto: bool = True) -> Endpoint:
         inside, bracket, tail = rest[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")):
             raise CliError("malformed-address", f"{text!r} is not a bracketed IPv6 address", "", EXAMPLES)
-        address = _address(inside)
+        address, zone = _scoped(inside)
         if address is None or len(address) != 16:
             raise CliError("malformed-address", f"{inside!r} is not an IPv6 address", "", EXAMPLES)
-        return Endpoint(text, address, "", _port(tail[1:], text) if tail else None, proto)
-    address = _address(rest)
+        return Endpoint(text, address, "", _port(tail[1:], text) if tail else None, proto, zone)
+    address, zone = _scoped(rest)
     if address is not None:
-        return Endpoint(text, address, "", None, proto)
+        return Endpoint(text, address, "", None, proto, zone)
     head, port = rest, None
     scheme, colon, tail = rest.partition(":")
     if scheme in ("ns", "pid") and colon:
@@ -95,6 +98,20 @@ def _address(text: str) -> bytes | None:
         return parse_address(text)
     except ValueError:
         return None
+
+
+def _scoped(text: str) -> tuple[bytes | None, str]:
+    """``ADDRESS[%ZONE]``; CliError where the address is IPv6 and takes no zone."""
+    head, percent, zone = text.partition("%")
+    address = _address(head)
+    if not percent or address is None or len(address) != 16:
+        return (address, "") if not percent else (None, "")
+    if not in_prefix(address, _LINK_LOCAL, 10) and not (address[0] == 0xFF and address[1] & 0xF in (1, 2)):
+        raise CliError("malformed-address", f"{head} is no link-local address, and takes no %{zone}",
+                       "only fe80:: and ff02:: addresses are on one link", f"write {head}")
+    if not zone:
+        raise CliError("malformed-address", f"{text!r} names no device", "", f"write {head}%DEVICE, as {head}%eth0")
+    return address, zone
 
 
 def _looks_like_ipv4(text: str) -> bool:

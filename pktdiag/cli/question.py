@@ -65,7 +65,7 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Cal
         netns=start.ns.id, packet=packet, ingress=start.ingress, dst_mac=start.dst_mac,
         src_mac=fields.mac("src-mac", values["src_mac"]) if values["src_mac"] else None,
         mark=fields.number("mark", values["mark"], 0xFFFFFFFF) if values["mark"] else 0,
-        uid=fields.user(values["uid"]) if values["uid"] else 0,
+        uid=fields.user(values["uid"]) if values["uid"] else 0, oif=_device(start, source, target),
         state=fields.state(values["state"]) if values["state"] else None, assumptions=tuple(notes))
 
 
@@ -113,12 +113,7 @@ def _start(host: HostView, base: NamespaceView, source: Endpoint | None, iface: 
     src = source.address
     assert src is not None
     if iface is not None:
-        link = base.link_named(iface)
-        if link is None:
-            names = [other.name for other in base.links().values()]
-            raise CliError("unknown-interface", f"no interface {iface!r} in {_called(base)}", "", near(iface, names)
-                           or f"it has {', '.join(names[:12])}")
-        return Start(base, src, link.ifindex, None)
+        return Start(base, src, _interface(base, iface), None)
     found, unseen = owners(host, base, src)
     if found:
         if len(found) > 1:
@@ -128,7 +123,31 @@ def _start(host: HostView, base: NamespaceView, source: Endpoint | None, iface: 
     if unseen:
         notes.append(f"{unseen} namespace(s) could not be read; {format_address(src)} is taken to be outside this host "
                      f"(run as root to be sure)")
-    return Start(base, src, -1, None)
+    zone = source.zone or target.zone
+    return Start(base, src, _interface(base, zone) if zone else -1, None)
+
+
+def _interface(ns: NamespaceView, name: str) -> int:
+    link = ns.link_named(name)
+    if link is None and name.isascii() and name.isdigit() and len(name) < 10:
+        link = ns.link(int(name))
+    if link is None:
+        names = [other.name for other in ns.links().values()]
+        raise CliError("unknown-interface", f"no interface {name!r} in {_called(ns)}", "", near(name, names)
+                       or f"it has {', '.join(names[:12])}")
+    return link.ifindex
+
+
+def _device(start: Start, source: Endpoint | None, target: Endpoint) -> int:
+    """What ``%ZONE`` binds the sender's socket to (tcp_v6_connect, ip6_datagram_connect): 0 without one."""
+    zones = [end.zone for end in (source, target) if end is not None and end.zone]
+    if not zones or start.ingress is not None:
+        return 0
+    found = {_interface(start.ns, zone) for zone in zones}
+    if len(found) > 1:
+        raise CliError("usage", f"{zones[0]} and {zones[1]} are two links", "link-local addresses reach each other on one only",
+                       "name one device")
+    return found.pop()
 
 
 def _destination(host: HostView, target: Endpoint, start: Start, source: Endpoint | None, resolve: Resolve,
