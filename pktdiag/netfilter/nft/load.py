@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pktdiag.model.kernel import NFPROTO_INET
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.nft.rule import Rule
+from pktdiag.netfilter.nft.rule import Rule, names_in_front
 from pktdiag.netfilter.nft.sets import SetStore
 from pktdiag.netfilter.nft.tables import BaseChain, Table, decode_chain, decode_table, is_base
 from pktdiag.netfilter.nft.wire import MalformedError
+
+_MANY = 20
+"""Rules of one chain for which it pays to look what they have in common."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +63,8 @@ class Ruleset:
         key = family, table, chain
         if key not in self._rules:
             payloads = self.ns.nft_rules(family, table, chain)
-            self._rules[key] = [Rule(payload, family, table, chain, at) for at, payload in enumerate(payloads, 1)]
+            front = names_in_front(payloads[0]) if len(payloads) > _MANY else b""
+            self._rules[key] = [Rule(payload, family, table, chain, at, front) for at, payload in enumerate(payloads, 1)]
         return self._rules[key]
 
     def sets(self, family: int) -> SetStore:

@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from pktdiag.netfilter.nft.render.parts import Part
 
 _HEADER = Struct("=HH").unpack_from
-NFTA_RULE_EXPRESSIONS = 4
+NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS = 1, 2, 4
 FAMILY_NAMES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 
 
 class Rule:
     """NFT_MSG_NEWRULE with its place in the chain. Expressions are decoded one by one, when evaluation reaches them."""
 
-    __slots__ = ("_end", "_ref", "_start", "chain", "family", "index", "parts", "payload", "table")
+    __slots__ = ("_end", "_front", "_ref", "_start", "chain", "family", "index", "parts", "payload", "table")
 
-    def __init__(self, payload: bytes, family: int, table: str, chain: str, index: int) -> None:
+    def __init__(self, payload: bytes, family: int, table: str, chain: str, index: int, front: bytes = b"") -> None:
+        """``front``: :func:`names_in_front` of another rule of the chain."""
         self.payload = payload
+        self._front = front
         self.family, self.table, self.chain, self.index = family, table, chain, index
         self._start = -1
         self._end = -1
@@ -55,6 +57,8 @@ class Rule:
     def _locate(self) -> None:
         payload, offset, stop = self.payload, NFGENMSG, len(self.payload)
         self._start = self._end = 0
+        if self._front and payload.startswith(self._front):
+            offset = len(self._front)
         while offset + 4 <= stop:
             length, kind = _HEADER(payload, offset)
             if length < 4 or offset + length > stop:
@@ -80,3 +84,15 @@ class Rule:
 
             self._ref = rule_ref(ns, self)
         return self._ref
+
+
+def names_in_front(payload: bytes) -> bytes:
+    """The beginning of a rule's message that all rules of its chain share: the header, its table's and its chain's name
+    (nf_tables_fill_rule_info)."""
+    offset = NFGENMSG
+    while offset + 4 <= len(payload):
+        length, kind = _HEADER(payload, offset)
+        if kind not in (NFTA_RULE_TABLE, NFTA_RULE_CHAIN) or length < 4 or offset + (length + 3 & ~3) > len(payload):
+            break
+        offset += length + 3 & ~3
+    return payload[:offset]

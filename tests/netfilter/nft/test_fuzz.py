@@ -16,7 +16,7 @@ from pktdiag.netfilter.nft.load import Ruleset
 from pktdiag.netfilter.nft.objects import decode_object
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.render.native import native_parts
-from pktdiag.netfilter.nft.rule import Rule
+from pktdiag.netfilter.nft.rule import Rule, names_in_front
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.verdict import Verdict
 from pktdiag.netfilter.nft.wire import MalformedError, attributes
@@ -123,3 +123,12 @@ def test_truncated_rules(found: list[bytes], keep: int) -> None:
 @pytest.mark.parametrize("raw", [b"", b"\0", b"\4\0\1\0", b"\xff" * 8, b"\3\0\0\0"])
 def test_attributes_end_where_sense_ends(raw: bytes) -> None:
     assert set(attributes(raw)) <= {1}
+
+
+@given(st.binary(max_size=24), st.binary(max_size=24), st.binary(max_size=60))
+def test_what_rules_have_in_common_does_not_move_their_expressions(one: bytes, two: bytes, rest: bytes) -> None:
+    """The beginning of another rule's message, whatever that is, is passed over only where it says no more than names."""
+    name = struct.pack("=HH", 4 + len(one), 1) + one + bytes(-len(one) & 3)
+    front = names_in_front(b"\2\0\0\0" + name + two)
+    payload = b"\2\0\0\0" + name + rest
+    assert Rule(payload, 2, "t", "c", 1, front).span() == Rule(payload, 2, "t", "c", 1).span()
