@@ -183,3 +183,25 @@ def test_hooks_are_listed_or_said_to_be_unknown(lab: Lab) -> None:
 
 def test_be_reads_network_order() -> None:
     assert be(b"\x01\x00") == 256 and be(b"") == 0
+
+EXPECTING = """
+table ip t {
+  ct expectation ftp { protocol tcp; dport 2121; timeout 1m; size 5; l3proto ip; }
+  chain o { type filter hook output priority 0; meta l4proto udp ct expectation set "ftp"; }
+}
+"""
+
+
+def test_connections_that_are_expected(lab: Lab) -> None:
+    view = lab.add("x")
+    assert view.expectations() == ()
+    lab.run("x", "ip link set lo up")
+    lab.run("x", "nft -f -", EXPECTING)
+    sender = 'import socket; s = socket.socket(2, 2); s.bind(("127.0.0.1", 4000)); s.sendto(b"x", ("127.0.0.2", 53))'
+    lab.run("x", "python3 -", sender)
+    (found,) = lab.fresh("x").expectations()
+    here, there = parse_address("127.0.0.1"), parse_address("127.0.0.2")
+    # What was asked may come back: from any port of its own to the one named.
+    assert found.tuple == ConntrackTuple(there, here, 6, 0, 2121)
+    assert (found.mask.src, found.mask.sport) == (b"\xff" * 4, 0)
+    assert found.master == ConntrackTuple(here, there, 17, 4000, 53) and not found.inactive and found.zone == 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import every_nft, every_xt
 from .every_nft import nft_everything
 from .every_traffic import packets_for_everything
 from .every_xt import xt_everything
@@ -19,6 +20,14 @@ from .topology import Plan
 EVERY, UNKNOWABLE = 4, 40
 PACKETS_PER_HOST = 16
 """More than elsewhere: these hosts have more rules that wait for a packet."""
+
+
+def kinds_of_rules() -> set[str]:
+    """The tags of all rules of both pools, but for what only unknowable hosts have."""
+    tags = {entry.tag for table in ("MATCHES", "STATEMENTS") for entry in every_nft.entries(table)}
+    tags |= {name for name, _, _ in every_nft.fields()}
+    return tags | {row[0] for table in ("MATCHES", "TARGETS", "EBTABLES", "EBTARGETS", "ARPTABLES", "ARPTARGETS")
+                   for row in every_xt.lines(table)}
 
 
 def wanted(index: int) -> bool:
@@ -57,4 +66,4 @@ def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:
     return {"every": True, "unknowable": unknowable(index)}
 
 
-__all__ = ["PACKETS_PER_HOST", "packets_for_everything", "prepare", "rules_of_everything", "unknowable", "wanted"]
+__all__ = ["PACKETS_PER_HOST", "kinds_of_rules", "packets_for_everything", "prepare", "rules_of_everything", "unknowable", "wanted"]

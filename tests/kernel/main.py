@@ -66,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{tag:32} matched {hits:5}  did not {misses:5}  in doubt {unsure:5}")
         for line, count in summary.refused.most_common():
             print(f"refused {count}: {line}")
+        _both_ways(summary.coverage)
     for message in summary.wrong[:40]:
         kind, text = message["mismatches"][0]
         print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-200:] if kind == 'crash' else text[:900]}")
@@ -78,6 +79,16 @@ def main(argv: list[str] | None = None) -> int:
             seen.add(signature)
             _one(f"{message['host']}:{message['packet']}", None, True, args.out, without, args.every)
     return 1 if summary.wrong or broken else 0
+
+
+def _both_ways(coverage: Tally) -> None:
+    """How many kinds of rules real packets met and passed over, and which they did not."""
+    kinds = {"both ways": [tag for tag, (hits, misses, _) in coverage.items() if hits and misses],
+             "always matched": [tag for tag, (hits, misses, _) in coverage.items() if hits and not misses],
+             "never matched": [tag for tag, (hits, _, _) in coverage.items() if not hits],
+             "never looked at, or refused by this kernel": list(every.kinds_of_rules() - set(coverage))}
+    for how, tags in kinds.items():
+        print(f"{len(tags)} kinds of rules {how}" + (f": {', '.join(sorted(tags))}" if how != "both ways" else ""))
 
 
 def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from . import every, every_nft, every_xt, judge
+from . import every, every_nft, every_xt, judge, rare
+from .counters import RuleKey
+from .coverage import Tags, Tally
 from .generate import generate
 
 HOSTS = 700
@@ -12,10 +14,7 @@ HOSTS = 700
 
 def wanted() -> set[str]:
     """Every tag of both pools, but for what only unknowable hosts have."""
-    tags = {entry.tag for table in ("MATCHES", "STATEMENTS") for entry in every_nft.entries(table)}
-    tags |= {f"set {entry.tag}" for entry in every_nft.entries("DECLARATIONS")}
-    tags |= {name for name, _, _ in every_nft.fields()}
-    tags |= {row[0] for table in ("MATCHES", "TARGETS", "EBTABLES", "EBTARGETS", "ARPTABLES", "ARPTARGETS") for row in every_xt.lines(table)}
+    tags = every.kinds_of_rules() | {f"set {entry.tag}" for entry in every_nft.entries("DECLARATIONS")}
     return tags | {f"ipset {row[0]}" for row in every_xt.lines("IPSETS")}
 
 
@@ -45,6 +44,29 @@ def test_other_hosts_of_a_seed_stay_what_they_are() -> None:
     assert generate(1, 3, everything=True)["every"] and "every" not in generate(1, 3)
     shares = [generate(1, index, everything=True)["unknowable"] for index in range(3, 403, 4)]
     assert shares.count(True) == 10
+
+
+def test_coverage_knows_who_was_let_through() -> None:
+    """Of a chain with verdicts: a rule was looked at when it matched, or when a later one did; behind a map, who did not leave."""
+    keys: list[RuleKey] = [("a", "nft", "ip", "t", "c", number) for number in range(1, 6)]
+    tags = Tags.__new__(Tags)
+    tags.chains, tags.tags = [(keys, False)], {keys[1]: ["drop"], keys[2]: ["vmap"], keys[3]: ["accept"]}
+    tags.texts = {key: "counter tcp dport vmap { 1 : drop }" if key == keys[2] else "counter" for key in keys}
+    for moved, expected in (
+            ((1, 1, 0, 0, 0), {"drop": [1, 0, 0]}),  # dropped by the second rule
+            ((1, 0, 1, 0, 0), {"drop": [0, 1, 0], "vmap": [1, 0, 0]}),  # it came to the map and left by it
+            ((1, 0, 1, 1, 0), {"drop": [0, 1, 0], "vmap": [0, 1, 0], "accept": [1, 0, 0]}),
+            ((1, 0, 1, 0, 1), {"drop": [0, 1, 0], "accept": [0, 1, 0]}),  # the fourth was passed over
+            ((0, 0, 0, 0, 0), {})):
+        tally: Tally = {}
+        tags.count(tally, {key: number for key, number in zip(keys, moved) if number}, set())
+        if moved == (1, 0, 1, 0, 1):
+            tally.pop("vmap")  # a map whose verdict went on is not told from one without an element
+        assert tally == expected, moved
+
+
+def test_sctp_has_its_checksum() -> None:
+    assert rare.crc32c(b"123456789") == 0xE3069283
 
 
 @pytest.mark.root
