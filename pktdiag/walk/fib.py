@@ -78,6 +78,11 @@ class FibMatch(NamedTuple):
 NO_ROUTE = FibMatch("ENETUNREACH", RTN_UNREACHABLE, None, None, None)
 
 
+def _class_of(flow: Flow) -> int:
+    """fib_dscp_masked_match(): IPv4 compares without the three bits of precedence (IPTOS_RT_MASK); fib6_rule_match() with them."""
+    return flow.tos & 0x1C if flow.family == AF_INET else flow.tos
+
+
 def lookup(walk: Walk, ns: NamespaceView, flow: Flow) -> FibMatch:
     """fib_lookup() / fib6_lookup(): policy rules in order, then the tables they name."""
     rules = ns.route_rules(flow.family)
@@ -133,7 +138,7 @@ def _selectors_match(ns: NamespaceView, rule: RouteRule, flow: Flow) -> bool:
         return False
     if rule.dst is not None and rule.dstlen and not in_prefix(flow.dst, rule.dst, rule.dstlen):
         return False
-    if rule.tos and (rule.tos ^ flow.tos) & 0xFC:
+    if rule.tos and (rule.tos ^ _class_of(flow)) & 0xFC:
         return False
     if rule.dscp is not None and rule.dscp != flow.tos >> 2:
         return False
@@ -166,7 +171,7 @@ def _table_lookup(walk: Walk, ns: NamespaceView, flow: Flow, table: int, rule: R
     """One table; None: nothing there for it (or a throw route): the next rule is asked."""
     for route in matching_routes(ns, flow, table):
         if flow.family == AF_INET:
-            if route.tos and (route.tos ^ flow.tos) & 0xFC:
+            if route.tos and (route.tos ^ _class_of(flow)) & 0xFC:
                 continue
             if route.scope < flow.scope:
                 continue

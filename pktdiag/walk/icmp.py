@@ -259,6 +259,8 @@ def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool
     source = bytes(len(packet.dst)) if group else packet.dst
     reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False,
                             unknown=packet.unknown | {"flow_label"})
+    if kind == 14:  # icmp_timestamp(): three times, and nothing of what was asked but the first
+        reply = reply._replace(length=40, payload=b"", unknown=reply.unknown | {"payload"})
     walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
 
 

@@ -40,7 +40,7 @@ def unknowable(index: int) -> bool:
 
 def prepare(plan: Plan) -> None:
     """IPv6 on every other host: half of the pool is about it."""
-    plan.ipv6 = plan.ipv6 or plan.chance(0.33)
+    plan.ipv6 = plan.ipv6 or plan.chance(0.45)
 
 
 def rules_of_everything(plan: Plan, index: int) -> dict[str, Any]:

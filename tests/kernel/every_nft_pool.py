@@ -400,7 +400,7 @@ netdev accept | n | ge | $m counter accept ;; counter
 netdev mark | n | ge | $m counter meta mark set $k ;; meta mark $k counter
 netdev limit | n | g | limit rate 1/hour burst 1 packets counter
 netdev ttl | n | ge | $m ip ttl > 5 ip ttl set 40 counter
-netdev nat | n | g | ip daddr $a udp dport $p udp dport set $p2 counter
+netdev nat | n | g | udp dport $p udp dport set $p2 counter
 flow add | i46 | f | ct state established meta l4proto { tcp, udp } counter flow add @ft
 synproxy | i46 | if | tcp dport $p ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
 dnat | i46 | D | $m counter dnat $to $A

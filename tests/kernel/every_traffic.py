@@ -40,7 +40,7 @@ def packets_for_everything(plan: Plan, count: int) -> list[PacketSpec]:
         if plan.chance(0.3):
             stream = spec["how"] == "socket" and spec["proto"] == "tcp"  # whose ECN bits are TCP's own business (IP_TOS)
             spec["tos"] = rng.choice((0x10, 0x28, 0xB8) if stream else (0x10, 0x28, 0xB8, 1, 2, 3))
-        if spec["how"] == "frame" and "vlan" in rules and plan.chance(0.25):
+        if spec["how"] == "frame" and "vlan" in rules and plan.chance(0.4):
             spec["vlan"] = rng.choice((5, 5, 6, 0x2005, 0x3005))  # also with a priority, also with the drop bit
         fitting = [proto for proto in asked if proto not in ((AH, IGMP) if six else (MOBILITY,))]
         if plan.chance(0.25 if fitting else 0.05):

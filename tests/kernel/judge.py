@@ -209,7 +209,7 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
 
     def work(bench: Bench, send: Callable[[dict[str, Any]], None]) -> None:
         position = used.index(next(iter(os.sched_getaffinity(0))))
-        for index in range(first + position, first + hosts * step, len(used) * step):
+        for index in range(first + position * step, first + hosts * step, len(used) * step):
             host = generate(seed, index, without, everything, kinds)
             try:
                 with faults.applied(fault):

@@ -9,6 +9,7 @@ import re
 import sys
 
 from . import every, judge, stacked
+from .coverage import Tally
 from .generate import generate
 from .host import shell_script
 
