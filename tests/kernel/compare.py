@@ -216,6 +216,8 @@ class Judgement:
         if not reason and not reasons and not truth.answer:
             return  # discarded without a word: consume_skb()
         reason = self._in_its_words(reason, truth.drops)
+        if reason not in reasons and fate.drop is not None and self._through_macvlan() and self._elsewhere(fate.drop):
+            return
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
             return
@@ -225,14 +227,20 @@ class Judgement:
                       f"{[(d.reason, d.location) for d in truth.drops]}")
 
     def _elsewhere(self, drop: Drop) -> bool:
-        """What a neighbour's timer sends may be dropped on another CPU than the one looked at: counters of rule or protocol tell."""
+        """What a neighbour's timer sends, or a macvlan's worker sets in motion, may be dropped on another CPU than the one looked at:
+        counters of rule or protocol tell."""
         first = self.trace.request.drop
         moved = self.truth.counters.get(self.names.get(drop.netns, ""), {})
-        if first is None or first.stage != "neighbour":
+        if (first is None or first.stage != "neighbour") and not self._through_macvlan():
             return False
         if drop.rule is not None:
             return bool(self.truth.rules.get(rule_key(drop.rule, self.names)))
         return bool(drop.counters) and all(moved.get(name) for name in drop.counters)
+
+    def _through_macvlan(self) -> bool:
+        """ARP requests, as all broadcasts, come up through a macvlan from a work queue (drivers/net/macvlan.c: macvlan_process_broadcast),
+        and who is answered there goes on from there."""
+        return any(step.stage == "macvlan" for step in self.trace.request.steps)
 
     def _in_its_words(self, reason: str, drops: Iterable[DropSeen]) -> str:
         """What this kernel says for a reason of v6.18: an older one has no word for it, or none in that place."""
