@@ -185,6 +185,11 @@ class LiveHost:
         if gap not in self._gaps:
             self._gaps.append(gap)
 
+    def kernel_has(self, module: str) -> bool:
+        from pktdiag.collect.modules import present
+
+        return present(module)
+
     def kernel_function(self, module: str, function: str) -> bool | None:
         from pktdiag.collect.modules import has_function
 

@@ -23,6 +23,22 @@ def kernel_has(module: str) -> bool:
     return _known[module]
 
 
+def present(module: str) -> bool:
+    """As ``kernel_has``, for a module that is mostly absent: the slow symbol table is not searched."""
+    key = f"{module} at a glance"
+    if key not in _known:
+        _known[key] = os.path.exists(f"/sys/module/{module}") or _built_in(module)
+    return _known[key]
+
+
+def _built_in(module: str) -> bool:
+    try:
+        with open(f"/lib/modules/{os.uname().release}/modules.builtin", "rb") as file:
+            return f"/{module}.ko".encode() in file.read().replace(b"-", b"_")
+    except OSError:
+        return False
+
+
 def has_function(module: str, function: str) -> bool | None:
     """Whether a function of that name is in the kernel's description of the types of ``module``, or of itself where the module is
     built in (kernel/bpf/sysfs_btf.c, kernel/bpf/btf.c: btf_module_read); None where there is no such description.

@@ -201,6 +201,9 @@ class HostView(Protocol):
 
     def processes_in(self, netns: str) -> Sequence[Process]: ...
 
+    def kernel_has(self, module: str) -> bool:
+        """Whether a module (underscores) is loaded, or known to be built in."""
+
     def kernel_function(self, module: str, function: str) -> bool | None:
         """Whether a part of the kernel has a function of that name, for telling versions apart; None where nothing says."""
 

@@ -44,6 +44,11 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     asked = skb.packet
     if oif:
         skb.extra["bound-device"] = oif
+        bound = ns.link(oif)
+        if bound is not None and "vrf" in (bound.kind, bound.slave_kind):
+            # l3mdev_update_flow(): what is asked of the device is asked of the VRF's own table (net/l3mdev/l3mdev.c)
+            walk.unsure(ns, "routing", bound, skb, f"how the VRF that {bound.name} belongs to routes it, which is not modelled")
+            return
     if skb.extra.get("header_included"):
         # raw_sendmsg() routes before it looks at the header it was given: no source (the socket is not bound), no ports, and the
         # socket's own protocol, IPPROTO_RAW (net/ipv4/raw.c; net/ipv6/raw.c alike).

@@ -1,8 +1,9 @@
 """The virtual devices stacked on top of a device: VLANs, macvlans, ipvlans, in whatever namespace they are.
 
-A device does not report what sits on top of it in other namespaces. Every macvlan and ipvlan (and every VLAN with a MAC of
+A device does not report what sits on top of it in other namespaces. Every macvlan (and every VLAN with a MAC of
 its own) registers a unicast address with its lower device, though, and that list can be read (net/core/rtnetlink.c:
-ndo_dflt_fdb_dump); only where it has entries are the other namespaces searched.
+ndo_dflt_fdb_dump); only where it has entries are the other namespaces searched. An ipvlan has its lower device's address
+and registers nothing (drivers/net/ipvlan/ipvlan_main.c: ipvlan_open): a kernel that has them at all is searched.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def vlan(walk: Walk, ns: NamespaceView, dev: Link, vid: int, proto: int) -> Uppe
 
 def _all(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> list[Upper]:
     found = _here(walk, ns, dev)
-    if dev.kind not in _CHILDLESS and (skb.pkt_type != PACKET_HOST or dev.kind not in ("veth",)) and _registered(ns, dev):
+    if dev.kind not in _CHILDLESS and (walk.host.kernel_has("ipvlan") or (
+            (skb.pkt_type != PACKET_HOST or dev.kind not in ("veth",)) and _registered(ns, dev))):
         found = found + _elsewhere(walk, ns, dev)
     return found
 

@@ -110,7 +110,7 @@ def after_wiring(plan: StackedPlan) -> None:
     rng = plan.rng
     cables = [(i.ns, i.dev, i.segment) for i in plan.interfaces for a, near, b, _ in plan.veths[::2]
               if i.dev == near]  # made by its own side: what lies on top can be made right after it
-    kinds = ["dummy", "dummy", "macvlan", "macvlan", "", ""] + [kind for kind in ("ipvlan", "vrf") if plan.chance(0.25)]
+    kinds = ["dummy", "dummy", "macvlan", "macvlan", "macvlan", "ipvlan", "vrf", "", ""]
     kind = rng.choice([kind for kind in kinds if not kind or kind in plan.kinds])
     if kind == "dummy":
         ns = rng.choice(plan.names)
@@ -122,8 +122,8 @@ def after_wiring(plan: StackedPlan) -> None:
         plan.address(ns, dummy, plan.segments, 1)
     elif kind in ("macvlan", "ipvlan") and cables:
         ns, lower, segment = rng.choice(cables)
-        mode = rng.choice(("bridge", "bridge", "bridge", "vepa", "private")) if kind == "macvlan" else rng.choice(("l2", "l3"))
-        for host in range(3, 3 + rng.choice((1, 2))):
+        mode = rng.choice(("bridge", "bridge", "bridge", "vepa", "private", "passthru")) if kind == "macvlan" else rng.choice(("l2", "l3"))
+        for host in range(3, 3 + (rng.choice((1, 2)) if mode != "passthru" else 1)):
             if len(plan.names) < 8:
                 guest = plan.namespace()
                 name, mac = plan._device(guest, "m")

@@ -163,6 +163,9 @@ class OverlayHost:
     def processes_in(self, netns: str) -> Sequence[Process]:
         return self._base.processes_in(netns)
 
+    def kernel_has(self, module: str) -> bool:
+        return self._base.kernel_has(module)
+
     def kernel_function(self, module: str, function: str) -> bool | None:
         return self._base.kernel_function(module, function)
 
