@@ -17,7 +17,8 @@ _NOT_THERE = "not there"
 
 def find(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
     """nf_conntrack_find_get() (net/netfilter/nf_conntrack_core.c): the connection one of whose directions is ``tuple_``
-    and whether that is its reply direction. Raises Unreadable when the kernel's table could not be asked."""
+    and whether that is its reply direction; of one that is its own mirror image (a packet to itself) that is the first one found,
+    since it was put into the table last. Raises Unreadable when the kernel's table could not be asked."""
     key = ("conn", ns.id, zone, tuple_)
     known = conns.get(key)
     if known is None:
@@ -25,7 +26,7 @@ def find(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: Conn
         conns[key] = known
     if not isinstance(known, Conn) or known.status & IPS_DYING:
         return None
-    return known, known.orig != tuple_
+    return known, known.reply == tuple_
 
 
 def _ask(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: ConntrackTuple) -> Conn | None:

@@ -207,11 +207,14 @@ def _run_first(walk: Walk, ns: NamespaceView, ctx: HookContext, entries: list[ho
     if order:
         return not order[0].startswith("br_nf_")
     overheard = {name: walk.memory.pop(name, None) for name in ("silent-hits", "silent-ends", "silent-notes", "doubts")}
+    remembered = dict(walk.conns)  # quotas, elements of sets
     walk.silent += 1
     try:
         harmless = hooks.run_entries(ctx, entries).action == "accept"
     finally:
         walk.silent -= 1
+        walk.conns.clear()
+        walk.conns.update(remembered)
         for name, value in overheard.items():  # this was a rehearsal: nothing of it has happened
             walk.memory.pop(name, None)
             if value is not None:

@@ -61,6 +61,7 @@ def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: 
     packet = Packet(src=src, dst=dst, proto=IPPROTO_ICMPV6, icmp_type=kind, ttl=255, length=72, tcp_flags=0, df=False)
     skb = Skb(packet)
     skb.extra["ndisc"] = (target, dev.mac)
+    skb.extra["kernel socket"] = ns.id  # ndisc_alloc_skb(): net->ipv6.ndisc_sk owns it
     skb.extra["notrack"] = True  # nf_conntrack leaves neighbour discovery untracked (icmpv6_error)
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
         return

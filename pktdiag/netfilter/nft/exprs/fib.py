@@ -104,7 +104,9 @@ class Fib(NamedTuple):
         iif = LOOPBACK_IFINDEX
         if not self.flags & F_DADDR and self.flags & F_IIF and ctx.hook == NF_INET_FORWARD and ctx.outdev:
             iif = ctx.outdev.ifindex
+        near = link or ctx.indev or ctx.outdev  # nft_fib6_flowi_init(): what is of this link only is looked for on it
         answer = run.services.fib_lookup(ctx, subject, _saddr(other), iif=iif, tos=packet.tos & 0xFC,
+                                         oif=near.ifindex if near is not None and _on_link(subject) else 0,
                                          mark=run.skb.mark if self.flags & F_MARK else 0)
         if isinstance(answer, Unknown):
             return answer
@@ -129,6 +131,11 @@ def _saddr(address: bytes) -> bytes:
     if len(address) == 4 and (address[0] >> 4 == 14 or address == b"\xff\xff\xff\xff" or address[0] == 0):
         return bytes(4)
     return address
+
+
+def _on_link(address: bytes) -> bool:
+    """ipv6_addr_type() & IPV6_ADDR_LINKLOCAL: of groups, those of link scope."""
+    return len(address) == 16 and ((address[0] == 0xFE and address[1] & 0xC0 == 0x80) or (address[0] == 0xFF and address[1] & 0x0F == 2))
 
 
 def decode(attrs: dict[int, bytes]) -> Fib:

@@ -15,7 +15,7 @@ from pktdiag.netfilter.nft.verdict import BREAK
 from pktdiag.netfilter.nft.wire import register, u32
 
 TCP_MSS_DEFAULT = 536
-LOOPBACK_MTU = 65535
+LOOPBACK_MTU, IP6_MAX_MTU, LOOPBACK_IFINDEX = 65535, 65575, 1
 """dst_mtu() of a local route: the loopback device's, cut to IP_MAX_MTU (ipv4_mtu, ip6_mtu)."""
 CLASSID, NEXTHOP4, NEXTHOP6, TCPMSS, XFRM = range(5)
 
@@ -57,18 +57,20 @@ class Rt(NamedTuple):
         if (way is None and not mtu) or isinstance(back, Unknown):
             regs.store_unknown(self.dreg, 2, Var("the MTU of the route", "rt mtu"))
             return
-        least = mtu or _mtu(way)
+        most = LOOPBACK_MTU if len(packet.dst) == 4 else IP6_MAX_MTU
+        least = mtu or _mtu(way, most)
         if back.oif is not None and back.type in (RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST):
-            least = min(least, LOOPBACK_MTU if back.type == RTN_LOCAL else _mtu(run.ns.link(back.oif)))
+            least = min(least, _mtu(run.ns.link(LOOPBACK_IFINDEX if back.type == RTN_LOCAL else back.oif), most))
         overhead = 40 if len(packet.dst) == 4 else 60
-        regs.store(self.dreg, (least - overhead if least > overhead else TCP_MSS_DEFAULT).to_bytes(2, sys.byteorder))
+        regs.store(self.dreg, (least - overhead if overhead < least <= 0xFFFF else TCP_MSS_DEFAULT).to_bytes(2, sys.byteorder))
 
     def acts(self) -> bool:
         return False
 
 
-def _mtu(link: Link | None) -> int:
-    return min(link.mtu, LOOPBACK_MTU) if link is not None else LOOPBACK_MTU
+def _mtu(link: Link | None, most: int) -> int:
+    """ipv4_mtu(), ip6_mtu()"""
+    return min(link.mtu, most) if link is not None else most
 
 
 def decode(attrs: dict[int, bytes]) -> Rt:
