@@ -77,7 +77,7 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
         return False
     if packet.fragment_offset or is_error(packet):
         return False
-    if addr.is_multicast(packet.dst) or addr.is_any(packet.src) or addr.is_multicast(packet.src):
+    if addr.is_multicast(packet.dst) or addr.is_multicast(packet.src) or (not v4 and addr.is_any(packet.src)):
         return False
     source = bytes(len(packet.dst))
     if (decision is not None and decision.kind == "local") or (not v4 and addr.is_local(ns, packet.dst)):
@@ -86,8 +86,11 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
             return False  # icmp_route_lookup(): a source that is not ours has no route
     elif v4 and skb.iif and ns.sysctl("net/ipv4/icmp_errors_use_inbound_ifaddr") == "1" and (came_in := ns.link(skb.iif)):
         source = addr.select_address(ns, came_in, packet.src, RT_SCOPE_LINK)
+    back = packet.src
+    if addr.is_any(back):  # ip_route_output_key_hash_rcu(): to nobody is to oneself
+        back = source = source if any(source) else b"\x7f\0\0\1"
     length = min(576 if v4 else 1280, (28 if v4 else 48) + packet.length)
-    answer = Packet(src=source, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
+    answer = Packet(src=source, dst=back, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
                     inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
                     tcp_flags=0)
     mark = _reply_mark(ns, skb)

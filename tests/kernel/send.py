@@ -55,6 +55,8 @@ def make_tag(spec: PacketSpec, number: int, begun: dict[tuple[str, int, str, int
     seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
     here, there = (spec["src"], spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
     mine, yours = (begun or {}).get((*here, *there)), (begun or {}).get((*there, *here))
+    if yours is None:  # NAT showed the taps other addresses; the ports of a host's packets are all different
+        yours = next((isn for (_, sport, _, dport), isn in (begun or {}).items() if (sport, dport) == (there[1], here[1])), None)
     ack = 0x51000000 + number * 65536 if yours is None else yours + 1 & 0xFFFFFFFF
     if seq is not None and mine is not None and spec.get("flags", 2) & 0x12 != 2:
         seq = mine + 1 & 0xFFFFFFFF
