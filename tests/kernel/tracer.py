@@ -106,6 +106,6 @@ def _sweep(instances: str) -> None:
     """Removes what workers that were killed left behind; an instance in use is busy and stays."""
     for name in os.listdir(instances):
         path = f"{instances}/{name}"
-        if name.startswith(PREFIX) and os.stat(path).st_mtime < time.time() - 60:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # another worker may end, or sweep, at the same time
+            if name.startswith(PREFIX) and os.stat(path).st_mtime < time.time() - 60:
                 os.rmdir(path)
