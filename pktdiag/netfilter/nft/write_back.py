@@ -58,6 +58,8 @@ def _parse(packet: Packet, before: Image, data: bytes, bits: bytes) -> Packet:
         changed["tos"] = (data[0] << 4 | data[1] >> 4) & 0xFF
         changed["ttl"] = number(7, 1, "ttl", packet.ttl)
         changed["src"], changed["dst"] = data[8:24], data[24:40]
+        if data[1:4] != before.data[1:4] and (data[1] & 0x0F or data[2] or data[3]):
+            names.add("flow_label")  # the packet has no field for one that is set
     at = before.thoff
     if not before.fragoff:
         if packet.proto in PORT_PROTOS and len(data) >= at + 4:
