@@ -8,8 +8,12 @@ from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers, Var, doubt
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.sets import Element
-from pktdiag.netfilter.nft.verdict import BREAK, NFT_CONTINUE
+from pktdiag.netfilter.nft.verdict import BREAK, NFT_CONTINUE, name
 from pktdiag.netfilter.nft.wire import optional_register, register, string, u32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Lookup(NamedTuple):
@@ -34,6 +38,8 @@ class Lookup(NamedTuple):
                 choices = table.candidates(key, hidden)
                 if choices is not None:
                     return self._choose(regs, run, var, choices)
+                if self.dreg == 0:
+                    return self._lead(regs, run, var, table.elements())
                 return doubt(var, f"is in the map {self.set_name} and where it leads", ("map", self.set_name, key))
             verb = "is not" if self.inverted else "is"
             return doubt(var, f"{verb} in the set {self.set_name}", (self.inverted, self.set_name, key))
@@ -56,6 +62,15 @@ class Lookup(NamedTuple):
             what = f"is 0x{each.key.hex()}" if each.key else "is none of those in the map"
             question = Unknown(f"{var.text} {what} (map {self.set_name})")
             if run.services.decide(question, ("nft", run.ns.id, var.key, self.set_name, each.key) if var.key is not None else None):
+                return self._take(regs, each)
+        return BREAK
+
+    def _lead(self, regs: Registers, run: Run, var: Var, elements: Iterable[Element]) -> Outcome:
+        """The same for a map of ranges with verdicts: on each verdict there is."""
+        ways = {each.verdict: each for each in elements if each.verdict is not None}
+        for way, each in ways.items():
+            question = Unknown(f"{var.text} leads to {name(way)} (map {self.set_name})")
+            if run.services.decide(question, ("nft", run.ns.id, var.key, self.set_name, way) if var.key is not None else None):
                 return self._take(regs, each)
         return BREAK
 
