@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pktdiag.model.packet import format_address, prefix_mask
+from pktdiag.model.kernel import IPPROTO_ICMPV6
+from pktdiag.model.packet import Packet, format_address, in_prefix, prefix_mask
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
@@ -63,8 +64,16 @@ def evaluate(info: Npt, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
     new = translate(info, ctx.skb.packet.src)
     if new is None:
         return HookResult("drop", "NETFILTER_DROP", rule, "SNPT cannot translate this source address", "icmpv6 parameter problem", "npt")
-    ctx.skb.packet = ctx.skb.packet._replace(src=new)
+    packet = ctx.skb.packet
+    ctx.skb.packet = packet._replace(src=new)
+    if (inner := quoted(packet)) is not None and in_prefix(inner.dst, info.src, info.src_len):
+        ctx.skb.packet = ctx.skb.packet._replace(inner=inner._replace(dst=translate(info, inner.dst) or inner.dst))
     return None
+
+
+def quoted(packet: Packet) -> Packet | None:
+    """icmpv6_bounced_ipv6hdr(): what an ICMPv6 error quotes is translated, too (since Linux 5.9)."""
+    return packet.inner if packet.proto == IPPROTO_ICMPV6 and packet.icmp_type < 128 else None
 
 
 def render(info: Npt, family: int) -> str:
