@@ -147,6 +147,13 @@ class NetfilterPart(Asking):
 
         return self.ask("expectations", "expected connections", read)
 
+    def queue_numbers(self) -> frozenset[int]:
+        def read() -> frozenset[int]:
+            content = self.door.read("/proc/thread-self/net/netfilter/nfnetlink_queue") or b""  # no module, no file, no program
+            return frozenset(int(line.split()[0]) for line in content.splitlines() if line.strip())
+
+        return self.ask("queues", "NFQUEUE programs", read)
+
     def conntrack_count(self) -> tuple[int, int] | None:
         def read() -> tuple[int, int] | None:
             folder = "/proc/sys/net/netfilter/"

@@ -174,6 +174,9 @@ class NamespaceView(Protocol):
     def expectations(self) -> Sequence[Expectation]:
         """The connections that are expected; none where conntrack has no entries, since each belongs to one."""
 
+    def queue_numbers(self) -> frozenset[int]:
+        """The NFQUEUE queues a program is bound to: /proc/net/netfilter/nfnetlink_queue (nfnetlink_queue.c: seq_show)."""
+
     def conntrack_count(self) -> tuple[int, int] | None:
         """(nf_conntrack_count, nf_conntrack_max); None where conntrack is not there."""
 

@@ -205,6 +205,8 @@ class HookResult(NamedTuple):
     """reject: "icmp port-unreachable", "icmp admin-prohibited", "tcp reset", … as ``iptables --reject-with`` names it
     without the prefix (icmp-port-unreachable -> "icmp port-unreachable", icmp6 likewise with "icmpv6 ")."""
     cause: str = ""
+    queues: tuple[int, int, bool] | None = None
+    """For "queue": the first queue's number, how many there are, and whether the packet goes on where nobody listens."""
 
 
 ACCEPT = HookResult("accept")

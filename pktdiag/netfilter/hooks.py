@@ -6,6 +6,7 @@ Source: net/netfilter/core.c (nf_hook_slow), net/netfilter/nf_queue.c (nf_reinje
 from __future__ import annotations
 
 from pktdiag.model.kernel import NF_NETDEV_EGRESS, NFPROTO_NETDEV
+from pktdiag.model.view import Unreadable
 from pktdiag.netfilter import hook_table
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 from pktdiag.netfilter.hook_table import Entry
@@ -78,9 +79,26 @@ def _queue(ctx: HookContext, result: HookResult) -> HookResult:
     """A program behind a queue may accept, and the packet goes on behind this hook function, or drop. With nobody
     listening it is dropped, unless the rule says bypass (nf_queue: ESRCH)."""
     what = result.text or "an NFQUEUE rule hands the packet to a program"
+    if result.queues is not None and _nobody_listens(ctx, result.queues):
+        first, total, bypass = result.queues
+        if bypass:
+            ctx.services.note(ctx, f"{what}: nobody does.")
+            return ACCEPT
+        where = f"queue {first}" if total == 1 else f"queues {first} to {first + total - 1}"
+        return HookResult("drop", "NOT_SPECIFIED", result.rule, f"{what}, and no program listens on {where} in this namespace "
+                          "(start it, or let the rule say bypass)", None, "queue")
     if ctx.services.decide(Unknown(f"the program it is queued to accepts it ({what})")):
         return ACCEPT
     return HookResult("drop", result.reason or "NETFILTER_DROP", result.rule, f"{what}, which does not accept it", None, "queue")
+
+
+def _nobody_listens(ctx: HookContext, queues: tuple[int, int, bool]) -> bool:
+    """__nf_queue(): ESRCH when no instance of the queue is there (instance_lookup in nfqnl_enqueue_packet)."""
+    first, total, _ = queues
+    try:
+        return not ctx.ns.queue_numbers().intersection(range(first, first + total))
+    except Unreadable:
+        return False
 
 
 def _settled(ctx: HookContext, tied: Sequence[Entry], done: Callable[[], bool] | None) -> Sequence[Entry]:

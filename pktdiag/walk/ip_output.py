@@ -174,8 +174,9 @@ def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
 def discarded(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
     """The sender's own count of a packet the host refused to send: ip_send_skb(), raw_send_hdrinc() and ip6_send_skb() have one;
     TCP (ip_queue_xmit, ip_build_and_send_pkt, tcp_v6_send_response) and the resets of rules (nf_send_reset) do not."""
-    if not walk.leg.fates or walk.leg.fates[-1].drop is None or walk.leg.fates[-1].verdict == DEPENDS:
-        return
+    end = walk.leg.fates[-1] if walk.leg.fates else None
+    if end is None or end.drop is None or end.verdict == DEPENDS or end.drop.cause == "queue":
+        return  # what was queued counts as sent, whatever becomes of it (nf_queue)
     extra = skb.extra
     own = skb.packet.proto != IPPROTO_TCP or extra.get("header_included") or \
         (extra.get("answer_kind") == "rst" and not extra.get("answer_of_rule") and skb.packet.family == AF_INET)

@@ -23,7 +23,8 @@ class Queue(NamedTuple):
         bypass = " or, with nobody listening there, lets it pass (bypass)" if self.flags & BYPASS else ""
         where = "a queue" if self.sreg is not None else f"queue {self.number}" + (
             f"-{self.number + self.total - 1}" if self.total > 1 else "")
-        return Verdict(NF_QUEUE, "", HookResult("queue", "", None, f"hands the packet to {where}{bypass}"))
+        queues = (self.number, max(self.total, 1), bool(self.flags & BYPASS)) if self.sreg is None else None
+        return Verdict(NF_QUEUE, "", HookResult("queue", "", None, f"hands the packet to {where}{bypass}", queues=queues))
 
     def acts(self) -> bool:
         return True

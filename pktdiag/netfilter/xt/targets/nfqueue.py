@@ -31,7 +31,8 @@ def evaluate(info: NfQueue, ctx: HookContext, rule: RuleRef | None) -> HookResul
     """nf_queue(): the packet waits for a verdict; with nobody listening it is dropped, or with bypass goes on."""
     which = f"queue {info.number}" if info.total < 2 else f"one of the queues {info.number} to {info.number + info.total - 1}"
     bypass = " (bypassed when nobody listens)" if info.flags & BYPASS else ""
-    return HookResult("queue", "NETFILTER_DROP", rule, f"handed to the program on {which}{bypass}", cause="nfqueue")
+    return HookResult("queue", "NETFILTER_DROP", rule, f"handed to the program on {which}{bypass}", cause="nfqueue",
+                      queues=(info.number, max(info.total, 1), bool(info.flags & BYPASS)))
 
 
 def render(info: NfQueue, family: int) -> str:
