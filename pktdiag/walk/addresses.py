@@ -136,13 +136,15 @@ def select_address6(ns: NamespaceView, device: Link | None, dst: bytes) -> bytes
     """ipv6_dev_get_saddr(): RFC 6724 rules 1 to 8 as far as they separate candidates (no home addresses, no prefsrc
     labels from userspace: the default policy table)."""
     candidates = []
+    # A multicast or link-local destination, ::1 among them (__ipv6_addr_type), is spoken to from its own link only.
+    only_here = device is not None and (is_link_local(dst) or is_multicast(dst) or is_loopback(dst))
     for item in ns.addresses(AF_INET6):
         if item.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) and not item.flags & IFA_F_OPTIMISTIC:
             continue
         if is_multicast(item.local) or is_any(item.local):
             continue
         same_device = device is not None and item.ifindex == device.ifindex
-        if (is_link_local(dst) or is_multicast(dst)) and not same_device:
+        if only_here and not same_device:
             continue
         candidates.append((item, same_device))
     if not candidates:

@@ -144,6 +144,11 @@ def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
     oif = bound if isinstance(bound, int) else 0
     if not oif and packet.family != AF_INET and (addr.is_link_local(packet.dst) or addr.is_multicast(packet.dst)):
         oif = getattr(skb.route, "oif", 0)
+    if packet.family == AF_INET and not oif and (addr.is_multicast(packet.dst) or addr.is_limited_broadcast(packet.dst)) \
+            and not addr.is_any(packet.src) and not addr.is_local(ns, packet.src):
+        # ip_route_output_key_hash_rcu(): the source's device would be the way
+        return RouteResult("error", "ENETUNREACH", 0, None, b"", None, None, "IP_OUTNOROUTES",
+                           f"{format_address(packet.src)} is on no device of this namespace")
     found = route.output(walk, ns, packet, oif=oif, mark=skb.mark, any_source=True)
     if found.kind == "error" and packet.family != AF_INET:
         walk.count(ns, "Ip6OutNoRoutes")
