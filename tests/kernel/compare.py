@@ -97,6 +97,17 @@ class Judgement:
             self._answer()
             self._counters()
             self._rules()
+        if self.mismatches and self._out_of_window():
+            self.mismatches = []
+
+    def _out_of_window(self) -> bool:
+        """A segment on a connection that conntrack knows is asked about as one that fits (tcp_in_window); this one does not."""
+        if not self.sender.invented:
+            return False
+        fits = ("part of an established", "known connection", "a new connection") if self.sender.tag.flags & 0x05 else (
+            "part of an established", "known connection")
+        return any(step.text.startswith("Connection tracking: ") and any(words in step.text for words in fits)
+                   for step in self.trace.request.steps)
 
     def _add(self, kind: str, text: str) -> None:
         self.mismatches.append(Mismatch(kind, text))
@@ -222,7 +233,8 @@ class Judgement:
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
             return
-        silent = fate.drop is not None and not fate.drop.reason and self._redirected()  # only the redirect was dropped with a word
+        # Only the redirect, or another copy of what was flooded, was dropped with a word.
+        silent = fate.drop is not None and not fate.drop.reason and (self._redirected() or set(reasons) == {"OTHERHOST"})
         if reason not in reasons and not silent:
             self._add("reason", f"predicted {reason} at {fate.drop.stage if fate.drop else '?'}, seen "
                       f"{[(d.reason, d.location) for d in truth.drops]}")

@@ -64,6 +64,14 @@ def make_tag(spec: PacketSpec, number: int, begun: dict[tuple[str, int, str, int
                icmp_kind(spec)[0])
 
 
+def numbers_invented(spec: PacketSpec, begun: dict[tuple[str, int, str, int], int]) -> bool:
+    """Whether a segment that opens nothing bears numbers nobody ever sent: one of the two sides showed no first number."""
+    if proto_number(spec) != 6 or spec["how"] == "socket" or spec.get("flags", 2) & 0x17 == 2:
+        return False
+    here, there = (spec["src"], spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
+    return (*here, *there) not in begun or (bool(spec.get("flags", 2) & 0x10) and (*there, *here) not in begun)
+
+
 def ip_length(spec: PacketSpec) -> int:
     """Bytes of the IP packet that will be sent."""
     header = 40 if ":" in spec["dst"] else 20
@@ -131,6 +139,7 @@ class Sender:
 
     def __init__(self, built: Built, spec: PacketSpec, number: int) -> None:
         self.spec, self.tag, self.built = spec, make_tag(spec, number, built.begun), built
+        self.invented = numbers_invented(spec, built.begun)
         self.sock: socket.socket | None = None
         self.error = ""
         """errno name the kernel answered the send with, or ""."""
