@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pktdiag.cli.errors import CliError
 from pktdiag.model.kernel import PROTO_NAMES, PROTO_NUMBERS
-from pktdiag.model.packet import in_prefix, parse_address
+from pktdiag.model.packet import parse_address
 from pktdiag.model.record import NamedTuple
 
-_LINK_LOCAL = b"\xfe\x80" + bytes(14)
 EXAMPLES = "write ADDRESS[:PORT][/PROTO], as 10.0.0.5:8000/udp, [2001:db8::5]:443 or web1:80"
 
 
@@ -106,7 +105,9 @@ def _scoped(text: str) -> tuple[bytes | None, str]:
     address = _address(head)
     if not percent or address is None or len(address) != 16:
         return (address, "") if not percent else (None, "")
-    if not in_prefix(address, _LINK_LOCAL, 10) and not (address[0] == 0xFF and address[1] & 0xF in (1, 2)):
+    from pktdiag.walk.addresses import is_link_local  # few write a zone
+
+    if not is_link_local(address) and not (address[0] == 0xFF and address[1] & 0xF in (1, 2)):
         raise CliError("malformed-address", f"{head} is no link-local address, and takes no %{zone}",
                        "only fe80:: and ff02:: addresses are on one link", f"write {head}")
     if not zone:

@@ -124,7 +124,7 @@ def _clash(ctx: HookContext, conn: Conn, winner: Conn) -> HookResult:
 def _find(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> tuple[Conn, bool] | None:
     """resolve_normal_ct(): a zone may hold for one direction only, so both are looked up, and what is found must be of the zone that
     holds for the direction it was found in (nf_ct_key_equal, nf_ct_zone_equal)."""
-    for zone in {template.zone_of(False): None, template.zone_of(True): None}:
+    for zone in dict.fromkeys((template.zone_of(False), template.zone_of(True))):
         found = _find_in(ctx, zone, tuple_)
         if found is not None and table.zone_of(*found) == template.zone_of(found[1]):
             return found

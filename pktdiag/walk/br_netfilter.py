@@ -206,19 +206,14 @@ def _run_first(walk: Walk, ns: NamespaceView, ctx: HookContext, entries: list[ho
     order = [function for each, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or () if each == priority]
     if order:
         return not order[0].startswith("br_nf_")
-    overheard = {name: walk.memory.pop(name, None) for name in ("silent-hits", "silent-ends", "silent-notes", "doubts")}
     remembered = dict(walk.conns)  # quotas, elements of sets
-    walk.silent += 1
+    overheard = walk.overhear("silent-hits", "silent-ends", "silent-notes", "doubts")
     try:
         harmless = hooks.run_entries(ctx, entries).action == "accept"
-    finally:
-        walk.silent -= 1
+    finally:  # this was a rehearsal: nothing of it has happened
+        walk.listen_again(overheard)
         walk.conns.clear()
         walk.conns.update(remembered)
-        for name, value in overheard.items():  # this was a rehearsal: nothing of it has happened
-            walk.memory.pop(name, None)
-            if value is not None:
-                walk.memory[name] = value
     return harmless or walk.decide(
         Unknown(f"the bridge chains of priority {priority} ({', '.join(entry.label for entry in entries)}) were loaded after the first "
                 "bridge was made, so that they run before br_netfilter"), ("br_netfilter-age", ns.id, priority))

@@ -264,7 +264,7 @@ def _to_ports(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: S
     what = f"{ethernet.text(skb.dst_mac)} is unknown, so it is flooded" if kind == "unicast" else f"{kind}, flooded"
     walk.step(ns, "bridge", br, f"{br.name}: {what} to {', '.join(port.name for port in chosen)}.")
     if walk.silent:
-        chosen = bystanders.left_out(walk, ns, chosen, skb)
+        chosen = bystanders.left_out(ns, chosen, skb)
         if not chosen:
             return
     elif len(chosen) > 1:

@@ -14,16 +14,15 @@ from pktdiag.model.packet import Arp, in_prefix
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk.state import Walk
 
 FEW = 16
 """So many copies are followed without looking for shortcuts."""
 
 
-def left_out(walk: Walk, ns: NamespaceView, chosen: list[Link], skb: Skb) -> list[Link]:
+def left_out(ns: NamespaceView, chosen: list[Link], skb: Skb) -> list[Link]:
     """``chosen`` without the ports whose copy of a simulated request makes no difference."""
     arp = skb.arp
-    if (len(chosen) <= FEW or not walk.silent or not isinstance(arp, Arp) or arp.op != ARPOP_REQUEST or addr.is_any(arp.sender)
+    if (len(chosen) <= FEW or not isinstance(arp, Arp) or arp.op != ARPOP_REQUEST or addr.is_any(arp.sender)
             or skb.vlan_tci is not None):
         return chosen
     try:

@@ -169,13 +169,13 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
             return None
         if raw is None and isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
             return None  # nf_send_reset() answers nothing that was for many
-        mark = _reply_mark(ctx.ns, skb)
-        if raw is None and route.output(walk, ctx.ns, _reset_of_rule(packet), mark=mark, any_source=True).kind == "error":
+        mark, sent = _reply_mark(ctx.ns, skb), _reset_of_rule(packet)
+        if raw is None and route.output(walk, ctx.ns, sent, mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
         if raw is None and skb.physin and "nf_bridge" in skb.extra:
             # nf_send_reset(): what br_netfilter brought in goes back out of that port at once, past OUTPUT and the bridge
             raw = ctx.ns.link(skb.physin)
-        walk.answer(Answer(ctx.ns, _reset_of_rule(packet), "rst", mark, 0, skb, True, raw))
+        walk.answer(Answer(ctx.ns, sent, "rst", mark, 0, skb, True, raw))
         return answer
     protocol, _, name = answer.partition(" ")
     table = NAMES4 if protocol == "icmp" else NAMES6

@@ -159,11 +159,10 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     from pktdiag.walk import arp, ndisc
 
     skb.extra["xmit-async"] = True  # it waits in arp_queue: no error gets back to the sender any more
-    saved = {name: walk.memory.pop(name, None) for name in ("left", "silent-ends", "silent-notes", "silent-hits", "xmit-depth", "doubts")}
+    saved = walk.overhear("left", "silent-ends", "silent-notes", "silent-hits", "xmit-depth", "doubts")
     walk.memory[key] = True
     walk.memory["patience"] = _patience(ns, dev, base)
     backlog, walk.backlog = walk.backlog, deque()
-    walk.silent += 1
     doubts: list[str] = []
     hits: list[RuleRef] = []
     try:
@@ -174,12 +173,8 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         skb.extra["unresolved"] = _explanation(walk)
         doubts, hits = walk.memory.get("doubts", []), walk.memory.get("silent-hits", [])
     finally:
-        walk.silent -= 1
         walk.backlog = backlog
-        for name, value in saved.items():
-            walk.memory.pop(name, None)
-            if value is not None:
-                walk.memory[name] = value
+        walk.listen_again(saved)
         del walk.memory[key]
     mac = known(walk, ns, dev, next_hop)
     once = mac is not None

@@ -114,6 +114,19 @@ class Walk:
         if text not in self.assumptions:
             self.assumptions.append(text)
 
+    # -- what is only imagined: a question to a neighbour, an order of rules that may not be the kernel's --------------
+    def overhear(self, *names: str) -> dict[str, Any]:
+        """From here on nothing is recorded; what was remembered under ``names`` is set aside until :meth:`listen_again`."""
+        self.silent += 1
+        return {name: self.memory.pop(name, None) for name in names}
+
+    def listen_again(self, set_aside: dict[str, Any]) -> None:
+        self.silent -= 1
+        for name, value in set_aside.items():
+            self.memory.pop(name, None)
+            if value is not None:
+                self.memory[name] = value
+
     # -- recording -----------------------------------------------------------------------------------------------
     def step(self, ns: NamespaceView, stage: str, device: Link | None, text: str, *, rule: RuleRef | None = None,
              clauses: tuple[Clause, ...] = (), detail: dict[str, Any] | None = None, packet: Packet | None = None) -> None:

@@ -53,10 +53,10 @@ def make_tag(spec: PacketSpec, number: int, begun: dict[tuple[str, int, str, int
     destination, port): what follows in one goes on from there, so that connection tracking finds it in its window."""
     token = b"JGd" + struct.pack(">IB", number, 0xA7)
     seq = None if spec["how"] == "socket" and spec["proto"] == "tcp" else 0x4A000000 + number * 65536
-    here, there = (spec["src"], spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
-    mine, yours = (begun or {}).get((*here, *there)), (begun or {}).get((*there, *here))
+    mine, yours = first_numbers(spec, begun or {})
     if yours is None:  # NAT showed the taps other addresses; the ports of a host's packets are all different
-        yours = next((isn for (_, sport, _, dport), isn in (begun or {}).items() if (sport, dport) == (there[1], here[1])), None)
+        back = spec.get("dport", 0), spec.get("sport", 0)
+        yours = next((isn for (_, sport, _, dport), isn in (begun or {}).items() if (sport, dport) == back), None)
     ack = 0x51000000 + number * 65536 if yours is None else yours + 1 & 0xFFFFFFFF
     if seq is not None and mine is not None and spec.get("flags", 2) & 0x12 != 2:
         seq = mine + 1 & 0xFFFFFFFF
@@ -68,8 +68,14 @@ def numbers_invented(spec: PacketSpec, begun: dict[tuple[str, int, str, int], in
     """Whether a segment that opens nothing bears numbers nobody ever sent: one of the two sides showed no first number."""
     if proto_number(spec) != 6 or spec["how"] == "socket" or spec.get("flags", 2) & 0x17 == 2:
         return False
+    mine, yours = first_numbers(spec, begun)
+    return mine is None or (bool(spec.get("flags", 2) & 0x10) and yours is None)
+
+
+def first_numbers(spec: PacketSpec, begun: dict[tuple[str, int, str, int], int]) -> tuple[int | None, int | None]:
+    """With which sequence number the sender, and whom it sends to, began; None where nobody saw one."""
     here, there = (spec["src"], spec.get("sport", 0)), (spec["dst"], spec.get("dport", 0))
-    return (*here, *there) not in begun or (bool(spec.get("flags", 2) & 0x10) and (*there, *here) not in begun)
+    return begun.get((*here, *there)), begun.get((*there, *here))
 
 
 def ip_length(spec: PacketSpec) -> int:

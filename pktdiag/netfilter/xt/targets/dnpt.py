@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pktdiag.model.packet import in_prefix
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
-from pktdiag.netfilter.xt.targets.snpt import Npt, decode, quoted, render, translate
+from pktdiag.netfilter.xt.targets.snpt import Npt, decode, render, translate, with_quoted
 
 __all__ = ["decode", "evaluate", "render"]
 
@@ -14,8 +13,5 @@ def evaluate(info: Npt, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
     new = translate(info, ctx.skb.packet.dst)
     if new is None:
         return HookResult("drop", "NETFILTER_DROP", rule, "DNPT cannot translate this destination", "icmpv6 parameter problem", "npt")
-    packet = ctx.skb.packet
-    ctx.skb.packet = packet._replace(dst=new)
-    if (inner := quoted(packet)) is not None and in_prefix(inner.src, info.src, info.src_len):
-        ctx.skb.packet = ctx.skb.packet._replace(inner=inner._replace(src=translate(info, inner.src) or inner.src))
+    ctx.skb.packet = with_quoted(info, ctx.skb.packet._replace(dst=new), source=True)
     return None

@@ -64,16 +64,20 @@ def evaluate(info: Npt, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
     new = translate(info, ctx.skb.packet.src)
     if new is None:
         return HookResult("drop", "NETFILTER_DROP", rule, "SNPT cannot translate this source address", "icmpv6 parameter problem", "npt")
-    packet = ctx.skb.packet
-    ctx.skb.packet = packet._replace(src=new)
-    if (inner := quoted(packet)) is not None and in_prefix(inner.dst, info.src, info.src_len):
-        ctx.skb.packet = ctx.skb.packet._replace(inner=inner._replace(dst=translate(info, inner.dst) or inner.dst))
+    ctx.skb.packet = with_quoted(info, ctx.skb.packet._replace(src=new), source=False)
     return None
 
 
-def quoted(packet: Packet) -> Packet | None:
-    """icmpv6_bounced_ipv6hdr(): what an ICMPv6 error quotes is translated, too (since Linux 5.9)."""
-    return packet.inner if packet.proto == IPPROTO_ICMPV6 and packet.icmp_type < 128 else None
+def with_quoted(info: Npt, packet: Packet, *, source: bool) -> Packet:
+    """icmpv6_bounced_ipv6hdr(): one address of what an ICMPv6 error quotes is translated, too (since Linux 5.9)."""
+    inner = packet.inner
+    if inner is None or packet.proto != IPPROTO_ICMPV6 or packet.icmp_type >= 128:
+        return packet
+    address = inner.src if source else inner.dst
+    new = translate(info, address) if in_prefix(address, info.src, info.src_len) else None
+    if new is None:
+        return packet
+    return packet._replace(inner=inner._replace(src=new) if source else inner._replace(dst=new))
 
 
 def render(info: Npt, family: int) -> str:
