@@ -30,7 +30,6 @@ def rerouting(run: Runner) -> Runner:
         if lost is not None:
             return HookResult("drop", "NETFILTER_DROP", result.rule, f"After the change in OUTPUT there is no way: {lost}", None,
                               "no-route")
-        ctx.skb.extra["reroute"] = True
         return result
 
     return run_and_route

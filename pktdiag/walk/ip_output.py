@@ -112,14 +112,13 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
     """__ip_local_out(): the OUTPUT hook, with rerouting where a rule changed what routing looked at."""
     v4 = skb.packet.family == AF_INET
     walk.count(ns, "IpOutRequests" if v4 else "Ip6OutRequests")
-    before = skb.packet
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, out, "output"):
         discarded(walk, ns, skb)
         return
-    if skb.packet.dst != before.dst or skb.extra.pop("reroute", False):
-        rerouted = me_harder(walk, ns, skb)
+    rerouted = skb.route
+    if isinstance(rerouted, RouteResult) and rerouted is not decision:  # at once, by the rule that changed it (services.reroute)
         new_out = ns.link(rerouted.oif)
-        if rerouted.kind == "error" or new_out is None:
+        if new_out is None:
             walk.drop(ns, "output", out, skb, "NETFILTER_DROP", f"After the change in OUTPUT there is no way: {rerouted.text}.",
                       cause="no-route")
             discarded(walk, ns, skb)
@@ -129,7 +128,6 @@ def local_out(walk: Walk, ns: NamespaceView, skb: Skb, decision: RouteResult, ou
             walk.step(ns, "routing", new_out, f"Routing again after OUTPUT: out of {new_out.name} ({what}).",
                       detail={"route": {"kind": rerouted.kind, "oif": rerouted.oif}})
         decision, out = rerouted, new_out
-        skb.route = rerouted
     output(walk, ns, out, skb, decision, None)
 
 
