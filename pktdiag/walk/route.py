@@ -229,11 +229,17 @@ def _martian_source(dev: Link, packet: Packet, reason: str, text: str) -> RouteR
 
 
 def _broadcast_input(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int, match: FibMatch | None) -> RouteResult:
-    if not addr.is_zeronet(packet.src):
-        wrong = validate_source(walk, ns, dev, packet, mark, oif=0)
-        if wrong is not None:
-            return wrong
+    wrong = _validate_source_of_many(walk, ns, dev, packet, mark)
+    if wrong is not None:
+        return wrong
     return RouteResult("broadcast", None, dev.ifindex, None, b"", None, match, text=f"broadcast on {dev.name}")
+
+
+def _validate_source_of_many(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) -> RouteResult | None:
+    """ip_route_input_slow() at brd_input, ip_mc_validate_source(): the way back is asked for from no address at all."""
+    if addr.is_zeronet(packet.src):
+        return None
+    return validate_source(walk, ns, dev, packet._replace(dst=bytes(4)), mark, oif=0)
 
 
 def _multicast_input(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) -> RouteResult:
@@ -244,10 +250,9 @@ def _multicast_input(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, m
         return _error("EINVAL", "IP_INVALID_DEST", f"{dev.name} has not joined {format_address(group)}")
     if addr.is_multicast(packet.src) or addr.is_limited_broadcast(packet.src) or addr.is_loopback(packet.src):
         return _martian_source(dev, packet, "IP_INVALID_SOURCE", "not a usable source")
-    if not addr.is_zeronet(packet.src):
-        wrong = validate_source(walk, ns, dev, packet, mark, oif=0)
-        if wrong is not None:
-            return wrong
+    wrong = _validate_source_of_many(walk, ns, dev, packet, mark)
+    if wrong is not None:
+        return wrong
     return RouteResult("multicast", None, dev.ifindex, None, b"", None, None, text=f"{dev.name} listens to {format_address(group)}")
 
 
