@@ -85,8 +85,8 @@ def _queue(ctx: HookContext, result: HookResult) -> HookResult:
             ctx.services.note(ctx, f"{what}: nobody does.")
             return ACCEPT
         where = f"queue {first}" if total == 1 else f"queues {first} to {first + total - 1}"
-        return HookResult("drop", "NOT_SPECIFIED", result.rule, f"{what}, and no program listens on {where} in this namespace "
-                          "(start it, or let the rule say bypass)", None, "queue")
+        return HookResult("drop", "NOT_SPECIFIED", result.rule, f"no program listens on {where} in this namespace, where the packet is "
+                          "handed to one (start it, or let the rule say bypass)", None, "queue")
     if ctx.services.decide(Unknown(f"the program it is queued to accepts it ({what})")):
         return ACCEPT
     return HookResult("drop", result.reason or "NETFILTER_DROP", result.rule, f"{what}, which does not accept it", None, "queue")

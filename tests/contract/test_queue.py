@@ -73,6 +73,7 @@ def test_nobody_listens(lab: Lab, to: str, place: str, chain: str, options: str,
     assert request["verdict"] == verdict, document["summary"]
     if verdict == "dropped":
         assert "no program listens" in request["drop"]["text"] and "NFQUEUE" in request["drop"]["rule"]["text"]
+        assert "no program listens on queue" in document["summary"]
 
 
 def test_a_program_decides(lab: Lab) -> None:

@@ -31,6 +31,8 @@ def dropped(case: Case) -> Finding:
         evidence.append(f"The frame only crosses a bridge; it meets the IP rules because {key}=1: {inside(case, 'sysctl ' + key)}")
         proposals.append(Proposal("Keep bridged frames away from the IP rules (for every bridge of the host)",
                                   (inside(case, f"sysctl -w {key}=0"),), (SetSysctl(case.ns.id, key.replace(".", "/"), "0"),)))
+    if case.drop.cause == "queue":
+        evidence.append(f"The queues that programs listen on, one a line: {inside(case, 'cat /proc/net/netfilter/nfnetlink_queue')}")
     mixed = mixed_backends(case.ns, case.packet.family)
     if mixed:
         summary += f"; {mixed}"
@@ -53,6 +55,8 @@ def _reason(case: Case, rule: RuleRef, who: str) -> str:
     if accept.bridged(case):
         text = "" if rule.index == 0 else f": {without_counter(rule.text)}"
         return f"{text}, because br_netfilter takes bridged frames through the IP rules ({_bridge_switch(case)}=1)"
+    if case.drop.cause == "queue":
+        return f": {case.drop.text}"
     said = comment_of(rule.text)
     if said:
         return f', whose comment says "{said}"'
