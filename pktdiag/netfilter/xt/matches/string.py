@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
+from pktdiag.model.versions import since_6_7
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
 from pktdiag.netfilter.xt.wire import Wire, wire_of
@@ -33,26 +34,29 @@ def decode(rev: int, data: bytes, family: int) -> String:
 
 
 def evaluate(info: String, ctx: HookContext) -> Tri:
-    """skb_find_text: the pattern has to start between the two offsets."""
+    """skb_find_text(): the pattern has to start between the two offsets. Since v6.7 (commit c4eee56e14fe) it has to end before the
+    second one, too; where it first stands decides, and later ones end later still."""
     packet = ctx.skb.packet
     wire = wire_of(packet)
     span = min(info.stop, packet.length) - info.start
     if span < 0 or packet.length - info.start < len(info.pattern):
         return info.invert
-    found = _found(info, wire)
+    found = _found(info, wire, info.stop)
+    if found is not False and info.stop < packet.length and since_6_7(ctx.ns):
+        found = _found(info, wire, info.stop - len(info.pattern))
     if found is not None:
         return found != info.invert
     shown = info.pattern.decode("utf-8", "surrogateescape")
     return Unknown(f"the packet {'does not contain' if info.invert else 'contains'} the string {shown!r}")
 
 
-def _found(info: String, wire: Wire) -> bool | None:
-    """None: bytes that cannot be known may hold it."""
+def _found(info: String, wire: Wire, last: int) -> bool | None:
+    """Whether it stands at ``last`` or before; None: bytes that cannot be known may hold it."""
     data, known, pattern = wire.data, wire.known, info.pattern
     if info.icase:
         data, pattern = data.lower(), pattern.lower()
-    unsure = len(data) < wire.length
-    for at in range(info.start, min(info.stop, len(data) - len(pattern)) + 1):
+    unsure = len(data) < min(wire.length, last + len(pattern))
+    for at in range(info.start, min(last, len(data) - len(pattern)) + 1):
         pairs = zip(data[at:at + len(pattern)], known[at:at + len(pattern)], pattern)
         if all(not (byte ^ wanted) & sure for byte, sure, wanted in pairs):
             if known[at:at + len(pattern)] == b"\xff" * len(pattern):
