@@ -6,7 +6,7 @@ from pktdiag.collect.asking import Asking
 from pktdiag.collect.rtnl_address import read_addresses
 from pktdiag.collect.rtnl_link import read_link, read_link_named, read_links, read_links_of, read_ports
 from pktdiag.collect.rtnl_neigh import read_fdb, read_fdb_entry, read_neighbour, read_neighbours
-from pktdiag.collect.rtnl_route import read_routes
+from pktdiag.collect.rtnl_route import read_learned, read_routes
 from pktdiag.collect.rtnl_rule import read_rules
 from pktdiag.model.host import ArpSide, BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
 from pktdiag.model.view import NamespaceView
@@ -74,6 +74,10 @@ class RtnetlinkPart(Asking):
     def routes(self, family: int, table: int) -> Sequence[Route]:
         return self.ask(("routes", family, table), f"{_FAMILY.get(family, family)} routes of table {table}",
                         lambda: read_routes(self.door.route(), family, table))
+
+    def learned_route(self, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
+        return self.ask(("learned", dst, oif, mark, tos), f"what was learned of {_FAMILY.get(family, family)} routes",
+                        lambda: read_learned(self.door.route(), family, dst, oif, mark, tos))
 
     def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
         return self.ask(("neighbours", family, ifindex), f"{_FAMILY.get(family, family)} neighbours of interface {ifindex}",

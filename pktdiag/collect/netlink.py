@@ -53,7 +53,7 @@ READING: dict[int, frozenset[int]] = {
 # Those whose doit() answers with exactly one object or an error, so that no acknowledgement need mark the end:
 # rtnl_getlink, neigh_get, rtnl_net_getid; ctnetlink_get_conntrack; nf_tables_getgen, nf_tables_getset.
 _ONE_OBJECT: dict[int, frozenset[int]] = {
-    NETLINK_ROUTE: frozenset((18, 30, 90)),
+    NETLINK_ROUTE: frozenset((18, 26, 30, 90)),
     NETLINK_SOCK_DIAG: frozenset(),
     NETLINK_NETFILTER: frozenset(_nfnl(1, 1) + _nfnl(10, 10, 16)),
 }

@@ -17,6 +17,7 @@ RTM_F_CLONED = 0x200
 
 (RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE,
  RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_NH_ID) = 1, 2, 4, 5, 6, 7, 8, 9, 12, 15, 18, 20, 21, 30
+RTA_MARK = 16
 RTAX_MTU = 2
 NHA_ID, NHA_GROUP, NHA_BLACKHOLE, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE = 1, 2, 4, 5, 6, 7
 _RTAX = {1: "lock", 2: "mtu", 3: "window", 4: "rtt", 5: "rttvar", 6: "ssthresh", 7: "cwnd", 8: "advmss", 9: "reordering",
@@ -50,6 +51,21 @@ def read_routes(netlink: Netlink, family: int, table: int) -> tuple[Route, ...]:
         # net.ipv4.nexthop_compat_mode=0: only the id is dumped.
         found = [_with_nexthops(netlink, route) for route in found]
     return tuple(found)
+
+
+def read_learned(netlink: Netlink, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
+    """One lookup by the kernel (inet_rtm_getroute(), inet6_rtm_getroute()); None where it finds no way."""
+    body = _RTMSG.pack(family, len(dst) * 8, 0, tos & 0xFC if family == 2 else 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, dst) + \
+        attribute(RTA_OIF, _U32.pack(oif))
+    if mark:
+        body += attribute(RTA_MARK, _U32.pack(mark))
+    try:
+        payload = netlink.get(RTM_GETROUTE, body)
+    except OSError as error:
+        if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.ENODEV, errno.EAGAIN):
+            return None
+        raise
+    return decode_route(payload) if payload is not None else None
 
 
 def decode_route(payload: bytes) -> Route:

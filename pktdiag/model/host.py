@@ -134,6 +134,11 @@ class Route(NamedTuple):
     """IPv6 RTA_PREF (0 medium, 1 high, 3 low)."""
     expires: int | None = None
 
+    @property
+    def mtu_locked(self) -> bool:
+        """``mtu lock N``: nothing learned changes it, and packets of this host may be cut."""
+        return bool(self.metrics and self.metrics.get("lock", 0) & 1 << 2)  # RTAX_MTU
+
 
 class RouteRule(NamedTuple):
     """One policy rule (RTM_NEWRULE), in the order the kernel consults them: by ``priority``, then as dumped."""

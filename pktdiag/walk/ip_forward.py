@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import AF_INET, NF_INET_FORWARD, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST
+from pktdiag.model.versions import since_6_7
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import icmp, ip_output, route
 from pktdiag.walk.hook import run_hook
+from pktdiag.walk.learned import forward_limit
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
@@ -48,9 +50,9 @@ def _count(walk: Walk, ns: NamespaceView, skb: Skb) -> None:
 
 def _counts_early(ns: NamespaceView) -> bool:
     """Whether a packet that the FORWARD hook drops, or (IPv4) one that is too big, counts as forwarded: since v6.7 (commit
-    cf8b49fbd041); before it ip_forward_finish() and ip6_forward_finish() count what has passed the hook. The version shows by a
-    sysctl of v6.7 (the counter OutTransmits of that version was carried over to v6.6 without this)."""
-    return ns.sysctl("net/ipv4/tcp_backlog_ack_defer") is not None
+    cf8b49fbd041); before it ip_forward_finish() and ip6_forward_finish() count what has passed the hook. The counter OutTransmits
+    of that version says nothing: it was carried over to v6.6 without this."""
+    return since_6_7(ns)
 
 
 def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
@@ -64,25 +66,14 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
         walk.drop(ns, "forward", dev, skb, "IP_INHDR", f"TTL {packet.ttl} is used up.", counters=("IpInHdrErrors",),
                   cause="ttl-exceeded", answer="icmp time-exceeded" if sent else None)
         return False
-    mtu = forward_mtu(ns, decision, out)
-    if packet.length > mtu and packet.df and not skb.local_df:
-        sent = icmp.error(walk, ns, skb, 3, 4, dev=dev, info=mtu)
-        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG",
-                  f"{packet.length} bytes with don't-fragment do not fit the MTU {mtu} of {out.name}.",
+    way = forward_limit(ns, out, packet, decision)
+    if packet.length > way.mtu and packet.df and not skb.local_df:
+        sent = icmp.error(walk, ns, skb, 3, 4, dev=dev, info=way.mtu)
+        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes with don't-fragment do not fit {way.limit}.",
                   counters=("IpForwDatagrams", "IpFragFails") if _counts_early(ns) else ("IpFragFails",), cause="mtu-exceeded",
                   answer="icmp fragmentation-needed" if sent else None)
         return False
     return True
-
-
-def forward_mtu(ns: NamespaceView, decision: RouteResult, out: Link) -> int:
-    """ip_dst_mtu_maybe_forward(): while forwarding the device's MTU counts, the route's only when locked (or
-    ip_forward_use_pmtu)."""
-    if decision.mtu is not None and (decision.mtu_locked or ns.sysctl("net/ipv4/ip_forward_use_pmtu") == "1"):
-        return decision.mtu
-    if decision.mtu is not None:
-        return min(decision.mtu, out.mtu)
-    return out.mtu
 
 
 def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
@@ -110,10 +101,10 @@ def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
         walk.drop(ns, "forward", dev, skb, "IP_INADDRERRORS", "A link-local source may not leave its link.", counters=("Ip6InAddrErrors",),
                   cause="bad-source", answer="icmpv6 beyond-scope" if sent else None)
         return False
-    mtu = max(decision.mtu or out.mtu, 1280)
-    if packet.length > mtu:
-        sent = icmp.error(walk, ns, skb, 2, 0, dev=dev, info=mtu)
-        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes do not fit the MTU {mtu} of {out.name}.",
+    way = forward_limit(ns, out, packet, decision)
+    if packet.length > way.mtu:
+        sent = icmp.error(walk, ns, skb, 2, 0, dev=dev, info=way.mtu)
+        walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes do not fit {way.limit}.",
                   counters=("Ip6InTooBigErrors", "Ip6FragFails"), cause="mtu-exceeded", answer="icmpv6 packet-too-big" if sent else None)
         return False
     return True

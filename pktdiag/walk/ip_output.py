@@ -24,9 +24,10 @@ from pktdiag.model.trace import DEPENDS
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import icmp, route
+from pktdiag.walk import icmp, learned, route
 from pktdiag.walk.fib import describe
 from pktdiag.walk.hook import run_hook
+from pktdiag.walk.learned import Way
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
@@ -201,8 +202,10 @@ def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
     from pktdiag.walk import neighbour
 
     packet = skb.packet
-    mtu = decision.mtu if decision.mtu is not None else out.mtu
-    if packet.length > mtu and not _fits(walk, ns, out, skb, mtu, forwarded):
+    way = learned.way_of(ns, out, packet, decision, forwarded=forwarded)
+    if way.text:
+        walk.step(ns, "routing", out, f"For {format_address(packet.dst)}, {way.text}.", detail={"learned": {"mtu": way.mtu}})
+    if packet.length > way.mtu and not _fits(walk, ns, out, skb, way, forwarded):
         return
     if packet.family == AF_INET:
         if decision.kind == "multicast":
@@ -211,23 +214,23 @@ def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
             walk.count(ns, "IpExtOutBcastPkts")
     elif addr.is_multicast(packet.dst):
         walk.count(ns, "Ip6OutMcastPkts")
-    neighbour.output(walk, ns, out, decision.next_hop(packet), skb)
+    neighbour.output(walk, ns, out, way.next_hop, skb)
 
 
-def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, mtu: int, forwarded: bool) -> bool:
+def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, way: Way, forwarded: bool) -> bool:
     """ip_fragment() / ip6_fragment(). A packet in pieces is followed as one; its pieces are said."""
-    packet = skb.packet
+    packet, mtu = skb.packet, way.mtu
     v4 = packet.family == AF_INET
     if (packet.df or not v4) and not skb.local_df and (forwarded or skb.extra.get("header_included")):
         sent = icmp.error(walk, ns, skb, 3 if v4 else 2, 4 if v4 else 0, dev=out, info=mtu)
-        walk.drop(ns, "fragment", out, skb, "PKT_TOO_BIG",
-                  f"{packet.length} bytes may not be fragmented and do not fit the MTU {mtu} of {out.name}.",
+        walk.drop(ns, "fragment", out, skb, "NOT_SPECIFIED",
+                  f"{packet.length} bytes may not be fragmented and do not fit {way.limit}.",
                   counters=("IpFragFails" if v4 else "Ip6FragFails",), cause="mtu-exceeded",
                   answer=("icmp fragmentation-needed" if v4 else "icmpv6 packet-too-big") if sent else None)
         return False
     header = 20 if v4 else 48
     pieces = -(-(packet.length - header) // ((mtu - header) & ~7))
-    walk.step(ns, "fragment", out, f"{packet.length} bytes exceed the MTU {mtu} of {out.name}: sent as {pieces} fragments.",
+    walk.step(ns, "fragment", out, f"{packet.length} bytes exceed {way.limit}: sent as {pieces} fragments.",
               detail={"fragments": pieces})
     walk.unsure(ns, "fragment", out, skb, f"how its {pieces} fragments fare; a packet in pieces is not followed "
                 f"(ask with --size {mtu} for one that fits)")

@@ -66,8 +66,10 @@ def _error(errno: str, reason: str, text: str, match: FibMatch | None = None, oi
     return RouteResult("error", errno, oif, None, b"", None, match, reason, text)
 
 
-def _route_mtu(match: FibMatch) -> int | None:
-    return match.route.mtu if match.route is not None else None
+def _leaving(kind: str, out: int, gateway: bytes | None, src: bytes, match: FibMatch | None, foreign: bool = False) -> RouteResult:
+    route = match.route if match is not None else None
+    return RouteResult(kind, None, out, gateway, src, route.mtu if route is not None else None, match, foreign=foreign,
+                       mtu_locked=route is not None and route.mtu_locked)
 
 
 # -- IPv4 -------------------------------------------------------------------------------------------------------------
@@ -152,8 +154,7 @@ def _make_output(walk: Walk, ns: NamespaceView, packet: Packet, out: Link, type_
         return RouteResult("multicast", None, out.ifindex, None, src, None, match, local_copy=False)
     # RTCF_LOCAL: what leaves through the loopback device comes back in and is delivered, whatever its address
     kind = "local" if out.loopback else "unicast"
-    return RouteResult(kind, None, out.ifindex, gateway, src, _route_mtu(match) if match else None, match,
-                       foreign=out.loopback)
+    return _leaving(kind, out.ifindex, gateway, src, match, out.loopback)
 
 
 def _failed_text(match: FibMatch, dst: bytes) -> str:
@@ -210,7 +211,7 @@ def input_(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) 
     wrong = validate_source(walk, ns, dev, packet, mark, oif=out.ifindex)
     if wrong is not None:
         return wrong
-    return RouteResult("unicast", None, out.ifindex, hop.gateway, b"", _route_mtu(match), match)
+    return _leaving("unicast", out.ifindex, hop.gateway, b"", match)
 
 
 def _unreachable(ns: NamespaceView, dev: Link, dst: bytes, errno: str, match: FibMatch, forwarding: bool) -> RouteResult:
@@ -363,7 +364,7 @@ def _output6(walk: Walk, ns: NamespaceView, packet: Packet, oif: int, mark: int,
         prefsrc = match.route.prefsrc if match.route is not None else None
         chosen = prefsrc or addr.select_address6(ns, out, dst)
     kind = "multicast" if addr.is_multicast(dst) else "unicast"
-    return RouteResult(kind, None, out.ifindex, None if kind == "multicast" else hop.gateway, chosen, _route_mtu(match), match)
+    return _leaving(kind, out.ifindex, None if kind == "multicast" else hop.gateway, chosen, match)
 
 
 def _input6(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) -> RouteResult:
@@ -383,7 +384,7 @@ def _input6(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int)
     out = ns.link(hop.ifindex) if hop and hop.ifindex else None
     if hop is None or out is None:
         return _error("ENETUNREACH", "IP_INNOROUTES", f"the route {describe(match)} has no usable device", match)
-    return RouteResult("unicast", None, out.ifindex, hop.gateway, b"", _route_mtu(match), match)
+    return _leaving("unicast", out.ifindex, hop.gateway, b"", match)
 
 
 def forwards6(ns: NamespaceView, dev: Link) -> bool:

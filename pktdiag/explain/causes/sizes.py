@@ -7,6 +7,7 @@ from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, word
 from pktdiag.explain.causes.words import at, sentence
 from pktdiag.explain.whatif.changes import ChangeLink
 from pktdiag.model.kernel import AF_INET, IPPROTO_TCP
+from pktdiag.model.packet import format_address
 from pktdiag.model.trace import THROUGH_VERDICTS
 
 
@@ -14,6 +15,8 @@ def mtu_exceeded(case: Case) -> Finding:
     """A don't-fragment packet larger than the way out; whether the sender learns of it decides between slow and dead."""
     link = accept.devices(case)[1] or case.ns.link_named(case.drop.device)
     packet, answer, reply = case.packet, case.drop.answer, case.trace.reply
+    if link is not None and packet.length <= link.mtu:
+        return _smaller_than_the_link(case)
     name, mtu = (link.name, f" {link.mtu}") if link is not None else (case.drop.device, "")
     summary = f"The packet of {packet.length} bytes does not fit the MTU{mtu} of {name} {at(case)} and must not be fragmented"
     evidence = [f"The MTU: {inside(case, f'ip link show dev {word(name)}')}"]
@@ -38,6 +41,18 @@ def mtu_exceeded(case: Case) -> Finding:
     lower = f" to {link.mtu}" if link is not None else ""
     proposals.append(Proposal(f"Lower the MTU on the sender's side{lower} (a container engine's network: its mtu option)", (), ()))
     return Finding(sentence(summary), tuple(evidence), tuple(proposals))
+
+
+def _smaller_than_the_link(case: Case) -> Finding:
+    """What the route says, or what was learned for the destination, counts before the device."""
+    target = format_address(case.packet.dst)
+    told = "the sender is told, and has to send smaller ones" if case.drop.answer else "the sender is not told"
+    tool = "ip" if case.packet.family == AF_INET else "ip -6"
+    return Finding(sentence(f"Dropped {at(case)}: {case.drop.text.rstrip('.')}; {told}"),
+                   (f"The MTU that counts: {inside(case, f'{tool} route get {target}')}",),
+                   (Proposal("Take the MTU off the route, if the way carries more", (inside(case, f"{tool} route show"),), ()),
+                    Proposal("Forget path MTUs that were learned, if the way carries more by now",
+                             (inside(case, f"{tool} route flush cache"),), ())))
 
 
 def does_not_fit(case: Case) -> Finding:

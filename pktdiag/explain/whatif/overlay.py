@@ -82,6 +82,11 @@ class OverlayNamespace:
         gone = [change.route for change in self._changes if isinstance(change, RemoveRoute) and change.family == family]
         return [*added, *(route for route in self._base.routes(family, table) if route not in gone)]
 
+    def learned_route(self, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
+        if any(isinstance(change, AddRoute | RemoveRoute | RemoveRouteRule) for change in self._changes):
+            return None  # a changed route has learned nothing
+        return self._base.learned_route(family, dst, oif, mark, tos)
+
     def route_rules(self, family: int) -> Sequence[RouteRule]:
         gone = {change.priority for change in self._changes if isinstance(change, RemoveRouteRule) and change.family == family}
         return [rule for rule in self._base.route_rules(family) if rule.priority not in gone]
