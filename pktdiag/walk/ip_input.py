@@ -9,6 +9,8 @@ from __future__ import annotations
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
     NF_INET_LOCAL_IN,
     NF_INET_PRE_ROUTING,
     NFPROTO_IPV4,
@@ -79,6 +81,8 @@ def finish(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packets that br_netfilter's DNAT detour hands to routing."""
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if decision is None or decision.kind == "error":
+        if skb.packet.proto in (IPPROTO_TCP, IPPROTO_UDP) and decision is None and skb.tproxy_sock is None:
+            skb.extra["routed as"] = skb.packet  # for early demux (sockets.demuxed)
         decision = route.input_(walk, ns, dev, skb.packet, skb.mark)
         skb.route = decision
         if decision.kind == "error":

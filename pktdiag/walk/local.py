@@ -10,6 +10,7 @@ from __future__ import annotations
 from pktdiag.model.host import Link, Socket
 from pktdiag.model.kernel import (
     AF_INET,
+    AF_INET6,
     IPPROTO_TCP,
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
@@ -39,8 +40,13 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_protocol_deliver_rcu() / ip6_protocol_deliver_rcu()"""
     packet = skb.packet
     v4 = packet.family == AF_INET
-    walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
-    if _for_client(walk, ns, dev, skb):
+    if packet.is_icmp or packet.proto in (IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE):
+        walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
+    early = sockets.demuxed(ns, skb, dev)
+    if early is not None and early[1] is not None:
+        skb.tproxy_sock = early[1]
+    elif _for_client(walk, ns, dev, skb, early[0] if early is not None and packet.proto == IPPROTO_TCP else packet) or \
+            (early is not None and _for_client(walk, ns, dev, skb, packet)):
         return
     if "dport" in packet.unknown and packet.proto in (IPPROTO_TCP, IPPROTO_UDP) and not isinstance(skb.tproxy_sock, Socket) \
             and sockets.candidates(ns, packet.proto, packet.family):
@@ -55,15 +61,14 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         _other(walk, ns, dev, skb)
 
 
-def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
-    """The answer coming home: the question's own socket does not exist on the host, so the walk plays it."""
+def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, packet: Packet) -> bool:
+    """The answer coming home, looked at as ``packet``: the question's own socket does not exist on the host, so the walk plays it."""
     client = walk.memory.get("client")
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if client is None or client.netns != ns.id or (decision is not None and decision.kind != "local"):
         return False
     if walk.question.header_included and not walk.memory.get("replying"):
         return False  # a raw socket's packet to itself, from a port to the same: nobody there is asking yet
-    packet = skb.packet
     own = packet
     if packet.is_icmp and packet.inner is not None:
         inner = packet.inner
@@ -255,15 +260,35 @@ def _no_tcp_socket(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
               counters=("TcpOutRsts",) if sent else (), cause="no-listener", answer="tcp reset" if sent else None)
 
 
+# Who registers for a protocol (inet_add_protocol, inet6_add_protocol): a module, and a function that is nowhere else. A kernel without
+# that function handles the protocol as little as any unknown one; no packet makes it load the module.
+_HANDLERS = {
+    (AF_INET, 2): ("ipv4", ""), (AF_INET, 4): ("tunnel4", "tunnel4_rcv"), (AF_INET6, 4): ("tunnel6", "tunnel46_rcv"),
+    (AF_INET, 33): ("dccp_ipv4", "dccp_v4_rcv"), (AF_INET6, 33): ("dccp_ipv6", "dccp_v6_rcv"),
+    (AF_INET, 41): ("tunnel4", "tunnel64_rcv"), (AF_INET6, 41): ("tunnel6", "tunnel6_rcv"),
+    (AF_INET, 47): ("gre", "gre_rcv"), (AF_INET6, 47): ("ip6_gre", "ip6gre_rcv"),
+    (AF_INET, 50): ("esp4", "esp4_rcv_cb"), (AF_INET6, 50): ("esp6", "esp6_rcv_cb"),
+    (AF_INET, 51): ("ah4", "ah4_rcv_cb"), (AF_INET6, 51): ("ah6", "ah6_rcv_cb"),
+    (AF_INET, 103): ("ipv4", "pim_rcv"), (AF_INET6, 103): ("ipv6", "pim6_rcv"),
+    (AF_INET, 108): ("ipcomp", "ipcomp4_rcv_cb"), (AF_INET6, 108): ("ipcomp6", "ipcomp6_rcv_cb"),
+    (AF_INET, 115): ("l2tp_ip", "l2tp_ip_recv"), (AF_INET6, 115): ("l2tp_ip6", "l2tp_ip6_recv"),
+    (AF_INET, 132): ("sctp", "sctp_rcv"), (AF_INET6, 132): ("sctp", "sctp6_rcv"),
+}
+
+
 def _other(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
     v4 = packet.family == AF_INET
     raw = sockets.raw_sockets(ns, packet, _arrived_on(ns, skb, dev))
+    handler = _HANDLERS.get((packet.family, packet.proto))
+    handled = handler is not None and (handler[1] == "" or walk.host.kernel_function(*handler) is not False)
+    if raw or handled:
+        walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
     if raw:
         _delivered(walk, ns, dev, skb, raw[0])
         return
     name = PROTO_NAMES.get(packet.proto, f"protocol {packet.proto}")
-    if packet.proto in (2, 4, 41, 47, 50, 51, 103, 108, 115, 132, 33):
+    if handled:
         walk.unsure(ns, "socket", dev, skb, f"what this host's {name} handler does with it")
         return
     sent = icmp.error(walk, ns, skb, 3 if v4 else 4, 2 if v4 else 1, dev=dev)

@@ -11,6 +11,7 @@ from pktdiag.model.kernel import (
     AF_INET,
     AF_INET6,
     IPPROTO_TCP,
+    PACKET_HOST,
     PROTO_NAMES,
     TCP_ESTABLISHED,
     TCP_LISTEN,
@@ -22,6 +23,7 @@ from pktdiag.model.packet import Packet, endpoint
 from pktdiag.model.question import Question
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
+from pktdiag.netfilter.context import Skb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link, listening: bool = False
     order of binding) decides among equals; empty when nobody takes it. ``listening``: connections apart."""
     found = candidates(ns, packet.proto, packet.family)
     if packet.proto == IPPROTO_TCP:
-        exact = [sock for sock in found if sock.state not in (TCP_LISTEN, 7) and _connected(sock, packet, dev)]
+        exact = connected(found, packet, dev)
         if exact and not listening and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):
             return exact[:1]
         # A SYN that meets its own request (TCP_NEW_SYN_RECV) is answered as the listener answers it (tcp_check_req); a SYN-ACK too:
@@ -62,6 +64,25 @@ def lookup(ns: NamespaceView, packet: Packet, dev: Link, listening: bool = False
     # Sockets bound to the address are looked up before the wildcard ones, whatever their score.
     best = max(score for score, _ in scored)
     return [sock for score, sock in scored if score == best]
+
+
+def connected(found: list[Socket], packet: Packet, dev: Link) -> list[Socket]:
+    """Of some sockets those whose other end sent the packet."""
+    return [sock for sock in found if sock.state not in (TCP_LISTEN, 7) and _connected(sock, packet, dev)]
+
+
+def demuxed(ns: NamespaceView, skb: Skb, dev: Link) -> tuple[Packet, Socket | None] | None:
+    """Early demux: a connected socket is found before routing, by the addresses the packet has there, and keeps it whatever INPUT
+    makes of them (net/ipv4/ip_input.c: ip_rcv_finish_core; tcp_v4_early_demux, udp_v4_early_demux and their IPv6 twins). The packet as
+    it was and the socket, None where the lookup behind INPUT is the one that counts."""
+    before, after = skb.extra.get("routed as"), skb.packet
+    if not isinstance(before, Packet) or before[:5] == after[:5] or skb.pkt_type != PACKET_HOST:
+        return None
+    name = "tcp" if before.proto == IPPROTO_TCP else "udp"
+    if "0" in (ns.sysctl("net/ipv4/ip_early_demux"), ns.sysctl(f"net/ipv4/{name}_early_demux")):
+        return None
+    found = connected(candidates(ns, before.proto, before.family), before, dev)
+    return before, found[0] if found else None
 
 
 def assumed(client: Any, ns: NamespaceView, packet: Packet, found: list[Socket], asked: Question, dev: Link) -> Socket | None:
