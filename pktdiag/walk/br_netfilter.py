@@ -103,13 +103,13 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     if skb.packet.dst == info.daddr:
         return "bridge"
     decision = route.input_(walk, ns, br, skb.packet, skb.mark)
-    if decision.kind == "error" and (decision.match is None or decision.error == "EXDEV" or decision.reason == "IP_INVALID_DEST"):
-        # ip_route_input() gives the reason since v6.13
+    if decision.kind == "error" and (not v4 or decision.match is None or decision.error == "EXDEV" or decision.reason == "IP_INVALID_DEST"):
+        # ip_route_input() gives the reason since v6.13; br_nf_pre_routing_finish_ipv6() has none, for whatever error
         reason = "IP_RPFILTER" if decision.error == "EXDEV" else decision.reason or "NOT_SPECIFIED"
         walk.drop(ns, "routing", br, skb, reason if v4 else "NOT_SPECIFIED",
                   f"br_netfilter: after the DNAT there is no way: {decision.text}.", cause="no-route")
         return "ended"
-    # An unreachable destination is no failure here: ip_route_input() returns an error *route* (label no_route), so without
+    # An unreachable destination is no failure here for IPv4: ip_route_input() returns an error *route* (label no_route), so without
     # ip_forward even a DNAT to a station of the same bridge goes up and ends in ip_error().
     if decision.oif == br.ifindex and decision.kind in ("unicast", "multicast"):
         skb.route = decision

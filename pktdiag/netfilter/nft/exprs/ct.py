@@ -48,14 +48,13 @@ class CtGet(NamedTuple):
         if conn is None or ctinfo in (CtState.INVALID, CtState.UNTRACKED):
             return BREAK
         value = _value(self.key, self.direction, conn, ctinfo or 0)
-        if isinstance(value, bytes):
-            regs.store(self.dreg, value)
-            return TEMPLATE if conn.status & IPS_TEMPLATE else None
         if value is None:
             return BREAK
-        length, var = value
-        regs.store_unknown(self.dreg, length, var)
-        return None
+        if isinstance(value, bytes):
+            regs.store(self.dreg, value)
+        else:
+            regs.store_unknown(self.dreg, *value)
+        return TEMPLATE if conn.status & IPS_TEMPLATE else None
 
     def acts(self) -> bool:
         return False
