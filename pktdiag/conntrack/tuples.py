@@ -19,6 +19,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 
+IPPROTO_NONE = 59
 _ALWAYS_PORTS = frozenset((IPPROTO_TCP, IPPROTO_UDP))
 _FEATURE_SYSCTL = {
     IPPROTO_SCTP: "net/netfilter/nf_conntrack_sctp_timeout_closed",
@@ -39,10 +40,11 @@ def has_ports(ns: NamespaceView, proto: int) -> bool:
 
 
 def tuple_of(ns: NamespaceView, packet: Packet) -> ConntrackTuple | None:
-    """nf_ct_get_tuple(): None for a later fragment, which carries no transport header."""
-    if packet.fragment_offset:
-        return None
+    """nf_ct_get_tuple(): None for a later fragment, which carries no transport header, and for IPv6 with no next header (get_l4proto,
+    ipv6_skip_exthdr: it walks through all extension headers, the authentication header too)."""
     proto = packet.proto
+    if packet.fragment_offset or (proto == IPPROTO_NONE and len(packet.dst) == 16):
+        return None
     if proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
         return ConntrackTuple(packet.src, packet.dst, proto, packet.icmp_id, packet.icmp_type << 8 | packet.icmp_code)
     if has_ports(ns, proto):

@@ -88,6 +88,12 @@ class Packet(NamedTuple):
     more_fragments: bool = False
     tcp_options: bytes = b""
     unknown: frozenset[str] = frozenset(("ip_id", "tcp_seq", "tcp_ack", "tcp_window", "checksum", "flow_label", "payload"))
+    ext_headers: tuple[tuple[int, bytes], ...] = ()
+    """IPv6: (number, the whole header) in their order. The first byte (what follows) is filled in by whoever makes bytes
+    (``model.exthdr``). An authentication header is one of them; ESP and mobility headers are the packet's ``proto``. A fragment
+    header says what the two fields above say, and which datagram; without one they imply it, last."""
+    ip_options: bytes = b""
+    """IPv4, padded to four bytes. "ip_option_data" in ``unknown``: the addresses and times recorded in them."""
 
     @property
     def family(self) -> int:
@@ -102,12 +108,30 @@ class Packet(NamedTuple):
     def is_icmp(self) -> bool:
         return self.proto == (IPPROTO_ICMP if len(self.dst) == 4 else IPPROTO_ICMPV6)
 
+    @property
+    def header_length(self) -> int:
+        """Bytes in front of the transport header: IPv4 with its options, IPv6 with its extension headers."""
+        if len(self.dst) == 4:
+            return 20 + len(self.ip_options)
+        if not self.ext_headers:
+            return 48 if self.fragment_offset or self.more_fragments else 40
+        from pktdiag.model.exthdr import chain
+
+        return 40 + sum(len(data) for _, data in chain(self))
+
     def turned(self) -> Packet:
-        """From where it was going to where it came from, ports and what is unknown about them with it; not the flow label."""
+        """From where it was going to where it came from, ports and what is unknown about them with it; not the flow label, nor
+        options and extension headers."""
         unknown = self.unknown
         if "sport" in unknown or "dport" in unknown:
             unknown = frozenset(_TURNED.get(name, name) for name in unknown)
-        return self._replace(src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, unknown=unknown | {"flow_label"})
+        plain = self.plain() if self.ext_headers or self.ip_options else self
+        return plain._replace(src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, unknown=unknown | {"flow_label"})
+
+    def plain(self) -> Packet:
+        """Without options and extension headers, and by so much shorter."""
+        bare = self._replace(ext_headers=(), ip_options=b"", fragment_offset=0, more_fragments=False)
+        return bare._replace(length=self.length - self.header_length + bare.header_length)
 
     def describe(self) -> str:
         """``tcp 198.51.100.1:40000 > 203.0.113.5:80``, in the order tcpdump prints."""

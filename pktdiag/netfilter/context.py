@@ -196,7 +196,8 @@ class HookResult(NamedTuple):
     """What a hook (or one entry of it) decided."""
 
     action: str
-    """"accept", "drop", "stolen", "queue", "repeat"."""
+    """"accept", "drop", "stolen", "queue", "repeat"; "unknown": what becomes of the packet cannot be told from here on, ``text`` says
+    on what it depends."""
     reason: str = ""
     """Drop reason name; "NETFILTER_DROP" unless something more precise is known."""
     rule: RuleRef | None = None

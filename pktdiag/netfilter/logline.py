@@ -7,7 +7,7 @@ nf_log_dump_tcp_header). A value nobody can know before the packet exists (IP id
 from __future__ import annotations
 
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
+from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.netfilter.context import HookContext
 
@@ -29,6 +29,8 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
     if ctx.indev is not None:
         words += _mac(ctx, ctx.indev, flags)
     words += _ipv4(skb.packet, flags) if len(skb.packet.dst) == 4 else _ipv6(skb.packet, flags)
+    if _ends_in_headers(skb.packet):
+        return " ".join(words)
     if flags & UID and "uid" in skb.extra and skb.iif == 0:
         words.append(f"UID={skb.extra['uid']} GID={skb.extra.get('gid', '?')}")
     if skb.mark:
@@ -63,13 +65,62 @@ def _ipv4(packet: Packet, flags: int, inner: bool = False) -> list[str]:
         words.append("MF")
     if packet.fragment_offset:
         words.append(f"FRAG:{packet.fragment_offset // 8}")
+    if flags & IPOPT and packet.ip_options:
+        words.append(f"OPT ({_options(packet)})")
     return words + _transport(packet, flags, 20, inner)
+
+
+def _options(packet: Packet) -> str:
+    if "ip_option_data" not in packet.unknown:
+        return packet.ip_options.hex().upper()
+    from pktdiag.model.ipopt import unknown_bytes
+
+    return "".join("??" if hidden else f"{octet:02X}" for octet, hidden in zip(packet.ip_options, unknown_bytes(packet.ip_options)))
 
 
 def _ipv6(packet: Packet, flags: int, inner: bool = False) -> list[str]:
     words = [f"SRC={_full(packet.src)} DST={_full(packet.dst)}",
              f"LEN={packet.length} TC={packet.tos} HOPLIMIT={packet.ttl} FLOWLBL={_known(packet, 'flow_label', 0)}"]
-    return words + _transport(packet, flags, 40, inner)
+    if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
+        words += _headers(packet, flags)
+    return words + (_end6(packet, flags) if _ends_in_headers(packet) else _transport(packet, flags, 40, inner))
+
+
+def _headers(packet: Packet, flags: int) -> list[str]:
+    """With --log-ip-options each extension header stands in "OPT ( )", and the authentication header is one of them only then."""
+    from pktdiag.model.exthdr import AUTH, FRAGMENT, chain
+
+    words: list[str] = []
+    told = any(number == FRAGMENT for number, _ in packet.ext_headers)
+    for number, header in chain(packet):
+        inside: list[str] = []
+        if number == FRAGMENT:
+            place = int.from_bytes(header[2:4], "big")
+            inside = [f"FRAG:{place & 0xFFF8}", *(["INCOMPLETE"] if place & 1 else []), f"ID:{header[4:8].hex() if told else '?'}"]
+        elif number == AUTH and flags & IPOPT:
+            inside = ["AH", f"SPI=0x{int.from_bytes(header[4:8], 'big'):x}"]
+        words += ["OPT (", *inside, ")"] if flags & IPOPT else inside
+    return words
+
+
+def _ends_in_headers(packet: Packet) -> bool:
+    """Whether an IPv6 packet's line ends among its headers, without protocol, owner and mark: at ESP, and at an extension header that a
+    later fragment begins with (dump_ipv6_packet returns there)."""
+    return len(packet.dst) == 16 and (packet.proto == IPPROTO_ESP or (packet.fragment_offset > 0 and packet.proto in (0, 43, 51, 60)))
+
+
+def _end6(packet: Packet, flags: int) -> list[str]:
+    name = {IPPROTO_ESP: ["ESP"], IPPROTO_AH: ["AH"]}.get(packet.proto, [])
+    if not flags & IPOPT:
+        return ["?"] if packet.proto == IPPROTO_AH else []  # it goes on into what the fragment carries
+    return ["OPT (", *name, *([f"SPI={_spi(packet)}"] if name and not packet.fragment_offset else []), ")"]
+
+
+def _spi(packet: Packet) -> str:
+    """The security parameter index of the packet's protocol, as far as that is known."""
+    at = 4 if packet.proto == IPPROTO_AH else 0
+    known = len(packet.payload) >= at + 4 and "payload" not in packet.unknown
+    return f"0x{int.from_bytes(packet.payload[at:at + 4], 'big'):x}" if known else "?"
 
 
 def _full(address: bytes) -> str:
@@ -84,11 +135,15 @@ def _transport(packet: Packet, flags: int, header: int, inner: bool) -> list[str
         return ["PROTO=TCP", *([] if fragment else _tcp(packet, flags))]
     if proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
         name = "PROTO=UDP" if proto == IPPROTO_UDP else "PROTO=UDPLITE"
-        return [name] if fragment else [name, f"SPT={packet.sport} DPT={packet.dport} LEN={packet.length - header}"]
+        return [name] if fragment else [name, f"SPT={packet.sport} DPT={packet.dport} LEN={packet.length - packet.header_length}"]
     if proto == IPPROTO_ICMP and header == 20:
         return ["PROTO=ICMP", *([] if fragment else _icmp(packet, flags, inner, (0, 8), (3, 4, 5, 11), (3, 4)))]
     if proto == IPPROTO_ICMPV6 and header == 40:
         return ["PROTO=ICMPv6", *([] if fragment else _icmp(packet, flags, inner, (128, 129), (1, 2, 3, 4), (2, 0)))]
+    if proto == IPPROTO_AH and header == 20:
+        return [] if fragment else ["PROTO=AH", f"SPI={_spi(packet)}"]
+    if proto == IPPROTO_ESP:
+        return ["PROTO=ESP"] if fragment else ["PROTO=ESP", f"SPI={_spi(packet)}"]
     return [f"PROTO={proto}"]
 
 
@@ -108,7 +163,11 @@ def _icmp(packet: Packet, flags: int, inner: bool, echo: tuple[int, ...], errors
     words = [f"TYPE={packet.icmp_type} CODE={packet.icmp_code}"]
     if packet.icmp_type in echo:
         words.append(f"ID={packet.icmp_id} SEQ=?")
+    elif packet.icmp_type == 12 and errors[0] == 3:
+        words.append("PARAMETER=?")
     elif packet.icmp_type in errors:
+        if packet.icmp_type == 4 and errors[0] == 1:
+            words.append("POINTER=?")
         if not inner and packet.inner is not None:
             quoted = _ipv4(packet.inner, flags, True) if len(packet.dst) == 4 else _ipv6(packet.inner, flags, True)
             words.append("[" + " ".join(quoted) + " ]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.model.kernel import NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 
 TYPE_CHECKING = False
@@ -12,18 +13,42 @@ if TYPE_CHECKING:
     from pktdiag.netfilter.nft.tables import BaseChain
 
 
+OTHERS_ARRIVE = "the other fragments of the datagram arrive, too"
+WAITS = "the fragment waits for the others of its datagram, which never come"
+FIRST_DECIDES = "what the first fragment of its datagram holds: together they are one packet (ask about that one)"
+
+
 def defragment(ctx: HookContext) -> HookResult:
     """ipv4_conntrack_defrag() (net/ipv4/netfilter/nf_defrag_ipv4.c), ipv6_defrag(): a fragment waits for the others; rules
-    behind see the whole datagram."""
+    behind see the whole datagram. IPv6 looks for the fragment header behind other extension headers, takes off one that stands
+    before the whole packet, too, and leaves alone a fragment that is not a multiple of eight (nf_ct_frag6_gather)."""
     skb = ctx.skb
     packet = skb.packet
-    if (not packet.fragment_offset and not packet.more_fragments) or skb.ct is not None:
+    if skb.ct is not None:
         return ACCEPT
-    if not ctx.services.decide(Unknown("the other fragments of the datagram arrive, too"), ("defrag", ctx.ns.id)):
-        return HookResult("stolen", "FRAG_REASM_TIMEOUT", None,
-                          "the fragment waits for the others of its datagram, which never come", None, "fragments-missing")
-    skb.packet = packet._replace(fragment_offset=0, more_fragments=False, unknown=packet.unknown | {"length"})
+    if not packet.fragment_offset and not packet.more_fragments:
+        if packet.ext_headers:
+            skb.packet = _without_atomic(packet)
+        return ACCEPT
+    if packet.more_fragments and len(packet.dst) == 16 and (packet.length - packet.header_length) % 8:
+        return ACCEPT
+    if not ctx.services.decide(Unknown(OTHERS_ARRIVE), ("defrag", ctx.ns.id)):
+        return HookResult("stolen", "FRAG_REASM_TIMEOUT", None, WAITS, None, "fragments-missing")
+    if packet.fragment_offset:
+        return HookResult("unknown", "", None, FIRST_DECIDES)
+    from pktdiag.model.exthdr import whole
+
+    skb.packet = whole(packet)
     return ACCEPT
+
+
+def _without_atomic(packet: Packet) -> Packet:
+    """The first fragment header of a packet that is whole, put together from itself."""
+    numbers = [number for number, _ in packet.ext_headers]
+    if 44 not in numbers:
+        return packet
+    at = numbers.index(44)
+    return packet._replace(ext_headers=packet.ext_headers[:at] + packet.ext_headers[at + 1:], length=packet.length - 8)
 
 
 def bridged(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookResult:

@@ -42,6 +42,8 @@ def run_hook(walk: Walk, ns: NamespaceView, pf: int, hook: int, skb: Skb, indev:
                   rule=result.rule, cause=result.cause or "rule-drop", answer=answer)
     elif result.action == "queue":
         walk.unsure(ns, stage, device, skb, result.text or "what the program behind NFQUEUE decides")
+    elif result.action == "unknown":
+        walk.unsure(ns, stage, device, skb, result.text)
     elif "nft_fwd" in skb.extra:
         _forward_frame(walk, ns, stage, device, skb, result)
     elif not skb.extra.pop("stolen_ok", False):

@@ -41,9 +41,10 @@ _IN6 = {1: "Icmp6InDestUnreachs", 2: "Icmp6InPktTooBigs", 3: "Icmp6InTimeExcds",
 # iptables --reject-with / nft reject names
 NAMES4 = {(3, 0): "net-unreachable", (3, 1): "host-unreachable", (3, 2): "proto-unreachable", (3, 3): "port-unreachable",
           (3, 4): "fragmentation-needed", (3, 9): "net-prohibited", (3, 10): "host-prohibited", (3, 13): "admin-prohibited",
-          (11, 0): "time-exceeded", (11, 1): "reassembly-timeout"}
+          (11, 0): "time-exceeded", (11, 1): "reassembly-timeout", (12, 0): "parameter-problem"}
 NAMES6 = {(1, 0): "no-route", (1, 1): "admin-prohibited", (1, 2): "beyond-scope", (1, 3): "addr-unreachable", (1, 4): "port-unreachable",
-          (1, 5): "policy-fail", (1, 6): "reject-route", (2, 0): "packet-too-big", (3, 0): "time-exceeded", (4, 1): "parameter-problem"}
+          (1, 5): "policy-fail", (1, 6): "reject-route", (2, 0): "packet-too-big", (3, 0): "time-exceeded", (4, 1): "parameter-problem",
+          (4, 0): "bad-header", (4, 2): "unknown-option"}
 
 
 def name_of(packet: Packet) -> str:
@@ -66,18 +67,23 @@ def _reply_mark(ns: NamespaceView, skb: Skb) -> int:
     return skb.mark if ns.sysctl(f"net/{base}/fwmark_reflect") == "1" else 0
 
 
-def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev: Link | None, info: int = 0) -> bool:
-    """icmp_send() / icmpv6_send(): queues the error as an :class:`Answer`. False: the kernel keeps silent for such a packet."""
+def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev: Link | None, info: int = 0,
+          to_groups: bool = False) -> bool:
+    """icmp_send() / icmpv6_send(): queues the error as an :class:`Answer`. False: the kernel keeps silent for such a packet.
+    ``to_groups``: also where the packet was for many (opt_unrec: an option says so). IPv6 answers later fragments, too."""
     packet = skb.packet
     v4 = packet.family == AF_INET
-    if skb.pkt_type != PACKET_HOST and (v4 or type_ != 2):
+    many = to_groups or (not v4 and type_ == 2)
+    if skb.pkt_type != PACKET_HOST and not many:
         return False
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if v4 and decision is not None and decision.kind in ("broadcast", "multicast"):
         return False
-    if packet.fragment_offset or is_error(packet):
+    if packet.fragment_offset and v4:
         return False
-    if addr.is_multicast(packet.dst) or addr.is_multicast(packet.src) or (not v4 and addr.is_any(packet.src)):
+    if is_error(packet) and not packet.fragment_offset:
+        return False
+    if (addr.is_multicast(packet.dst) and not many) or addr.is_multicast(packet.src) or (not v4 and addr.is_any(packet.src)):
         return False
     source = bytes(len(packet.dst))
     if (decision is not None and decision.kind == "local") or (not v4 and addr.is_local(ns, packet.dst)):
@@ -93,6 +99,13 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
     answer = Packet(src=source, dst=back, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
                     inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
                     tcp_flags=0)
+    if packet.ip_options:
+        from pktdiag.walk import ip_options
+
+        with_options = ip_options.with_echo(skb, answer)
+        if with_options is None:
+            return False
+        answer = with_options._replace(length=min(576, with_options.length))
     mark = _reply_mark(ns, skb)
     way = route.output(walk, ns, answer, mark=mark, any_source=True)
     if not v4 and skb.iif and addr.is_any(source) and not _prefers_source(way) and (came_in := ns.link(skb.iif)):
@@ -123,6 +136,13 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
     if packet.tcp_flags & TCP_RST or (decision is not None and (decision.kind != "local" or (decision.foreign and sock is None))):
         return False
     answer = _reset_packet(packet)
+    if packet.ip_options:
+        from pktdiag.walk import ip_options
+
+        with_options = ip_options.with_echo(skb, answer)
+        if with_options is None:
+            return False
+        answer = with_options
     mark = _reply_mark(ns, skb) or (sock.mark if sock is not None else 0)
     oif = sock.ifindex if sock is not None else 0
     if packet.family != AF_INET:
@@ -258,12 +278,19 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
 
 
 def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool = False) -> None:
-    packet = skb.packet
+    packet = skb.packet.plain() if skb.packet.ext_headers or skb.packet.ip_options else skb.packet
     source = bytes(len(packet.dst)) if group else packet.dst
     reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False,
                             unknown=packet.unknown | {"flow_label"})
     if kind == 14:  # icmp_timestamp(): three times, and nothing of what was asked but the first
         reply = reply._replace(length=40, payload=b"", unknown=reply.unknown | {"payload"})
+    if skb.packet.ip_options:
+        from pktdiag.walk import ip_options
+
+        with_options = ip_options.with_echo(skb, reply)
+        if with_options is None:
+            return  # icmp_reply() gives up, after it has counted
+        reply = with_options
     walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import AF_INET, NF_INET_FORWARD, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST
+from pktdiag.model.trace import Receiver
 from pktdiag.model.versions import since_6_7
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
@@ -61,6 +62,12 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
         walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
                   "broadcast or multicast.", cause="not-for-forwarding")
         return False
+    if packet.ip_options:
+        from pktdiag.walk import ip_options
+
+        if ip_options.taken_by_alert(walk, ns, skb):
+            _alerted(walk, ns, dev, skb)
+            return False
     if packet.ttl <= 1:
         sent = icmp.error(walk, ns, skb, 11, 0, dev=dev)
         walk.drop(ns, "forward", dev, skb, "IP_INHDR", f"TTL {packet.ttl} is used up.", counters=("IpInHdrErrors",),
@@ -76,6 +83,11 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
     return True
 
 
+def _alerted(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
+    walk.deliver(ns, dev, skb, Receiver(ns.id, None, None, walk.host.container_of(ns.id), None),
+                 "A raw socket that asked for router alerts takes it instead of sending it on.")
+
+
 def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
     packet = skb.packet
     if not route.forwards6(ns, dev):
@@ -87,6 +99,12 @@ def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
         walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
                   "broadcast or multicast.", cause="not-for-forwarding")
         return False
+    if packet.ext_headers:
+        from pktdiag.walk import exthdrs
+
+        if exthdrs.taken_by_alert(walk, ns, packet):
+            _alerted(walk, ns, dev, skb)
+            return False
     if packet.ttl <= 1:
         sent = icmp.error(walk, ns, skb, 3, 0, dev=dev)
         walk.drop(ns, "forward", dev, skb, "IP_INHDR", f"Hop limit {packet.ttl} is used up.", counters=("Ip6InHdrErrors",),

@@ -36,6 +36,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_rcv() / ipv6_rcv(): header checks, then PREROUTING, then :func:`finish`."""
     skb.iif = dev.ifindex
     skb.sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
+    skb.extra.pop("ip options", None)  # and clear their control block
     if not dev.loopback and skb.pkt_type != PACKET_LOOPBACK:
         skb.route = None
     v4 = skb.packet.family == AF_INET
@@ -47,6 +48,11 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
                ("IpExt" if v4 else "Ip6") + _ECN_COUNTERS[skb.packet.tos & 3])
     if not v4 and _bad_header6(walk, ns, dev, skb):
         return
+    if skb.packet.ext_headers:
+        from pktdiag.walk import exthdrs
+
+        if not exthdrs.hop_by_hop(walk, ns, dev, skb):
+            return
     pf = NFPROTO_IPV4 if v4 else NFPROTO_IPV6
     if not br_netfilter.sabotages(ns, dev, skb) and \
             not run_hook(walk, ns, pf, NF_INET_PRE_ROUTING, skb, dev, None, "prerouting"):
@@ -86,9 +92,12 @@ def finish(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         decision = route.input_(walk, ns, dev, skb.packet, skb.mark)
         skb.route = decision
         if decision.kind == "error":
-            _refused(walk, ns, dev, skb, decision)
+            if not (skb.packet.ip_options and _has_route(decision) and not _options_received(walk, ns, dev, skb, decision)):
+                refused(walk, ns, dev, skb, decision)
             return
         _say_route(walk, ns, dev, skb, decision)
+    if skb.packet.ip_options and not _options_received(walk, ns, dev, skb, decision):
+        return
     v4 = skb.packet.family == AF_INET
     if decision.kind == "multicast" and v4:
         walk.count(ns, "IpExtInMcastPkts")
@@ -107,6 +116,17 @@ def finish(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         ip_forward.forward(walk, ns, dev, skb, decision)
 
 
+def _options_received(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> bool:
+    from pktdiag.walk import ip_options
+
+    return ip_options.receive(walk, ns, dev, skb, decision)
+
+
+def _has_route(decision: RouteResult) -> bool:
+    """Whether a refusal is a route, which its packet takes only behind its options (ip_error), and no failure of the look-up."""
+    return decision.error != "EXDEV" and decision.match is not None and decision.error != "EINVAL"
+
+
 def _say_route(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
     if decision.kind == "unicast":
         out = ns.link(decision.oif)
@@ -118,13 +138,18 @@ def _say_route(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Rou
 
 
 def deliver_locally(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
-    """ip_local_deliver(): INPUT, then the protocols. IPv6: ip6_input()."""
+    """ip_local_deliver(): fragments are put together, INPUT, then the protocols. IPv6: ip6_input(), where INPUT comes first."""
+    if (skb.packet.fragment_offset or skb.packet.more_fragments) and skb.packet.family == AF_INET:
+        from pktdiag.walk import fragments
+
+        if not fragments.gathered(walk, ns, dev, skb, "ip-receive"):
+            return
     pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
     if run_hook(walk, ns, pf, NF_INET_LOCAL_IN, skb, dev, None, "input"):
         local.deliver(walk, ns, dev, skb)
 
 
-def _refused(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
+def refused(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult) -> None:
     """What routing's refusal does: a martian is dropped at once, an unreachable goes through ip_error() / ip6_pkt_discard()."""
     if skb.packet.family != AF_INET:
         _refused6(walk, ns, dev, skb, decision)

@@ -228,7 +228,7 @@ def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, way: Way, forwarde
                   counters=("IpFragFails" if v4 else "Ip6FragFails",), cause="mtu-exceeded",
                   answer=("icmp fragmentation-needed" if v4 else "icmpv6 packet-too-big") if sent else None)
         return False
-    header = 20 if v4 else 48
+    header = packet.header_length + (0 if v4 else 8)
     pieces = -(-(packet.length - header) // ((mtu - header) & ~7))
     walk.step(ns, "fragment", out, f"{packet.length} bytes exceed {way.limit}: sent as {pieces} fragments.",
               detail={"fragments": pieces})

@@ -40,6 +40,12 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_protocol_deliver_rcu() / ip6_protocol_deliver_rcu()"""
     packet = skb.packet
     v4 = packet.family == AF_INET
+    if not v4 and (packet.ext_headers or packet.fragment_offset or packet.more_fragments or packet.proto == 59):
+        from pktdiag.walk import exthdrs
+
+        if not exthdrs.deliver(walk, ns, dev, skb):
+            return
+        packet = skb.packet
     if packet.is_icmp or packet.proto in (IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE):
         walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
     early = sockets.demuxed(ns, skb, dev)
@@ -223,9 +229,13 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         _delivered(walk, ns, dev, skb, sock)
         if walk.question.with_reply:
             back = reply_packet(packet)
-            icmp.answer_with(walk, ns, skb, sock, "syn-ack", back._replace(
-                tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=_syn_ack_length(packet), payload=b"", tcp_options=b"",
-                unknown=back.unknown | {"tcp_options"}))
+            back = back._replace(tcp_flags=TCP_SYN | TCP_ACK | _ecn(ns, packet), length=_syn_ack_length(packet), payload=b"",
+                                 tcp_options=b"", unknown=back.unknown | {"tcp_options"})
+            if packet.ip_options:
+                from pktdiag.walk import ip_options
+
+                back = ip_options.with_echo(skb, back) or back  # tcp_v4_save_options(): or without them
+            icmp.answer_with(walk, ns, skb, sock, "syn-ack", back)
 
 
 def _syn_ack_length(packet: Packet) -> int:

@@ -78,6 +78,8 @@ def demuxed(ns: NamespaceView, skb: Skb, dev: Link) -> tuple[Packet, Socket | No
     before, after = skb.extra.get("routed as"), skb.packet
     if not isinstance(before, Packet) or before[:5] == after[:5] or skb.pkt_type != PACKET_HOST:
         return None
+    if before.ext_headers or before.fragment_offset or before.more_fragments:
+        return None  # not of fragments, and in IPv6 only of what has its transport header right behind
     name = "tcp" if before.proto == IPPROTO_TCP else "udp"
     if "0" in (ns.sysctl("net/ipv4/ip_early_demux"), ns.sysctl(f"net/ipv4/{name}_early_demux")):
         return None

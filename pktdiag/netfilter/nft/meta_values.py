@@ -79,7 +79,7 @@ def _protocol(run: Run) -> Value:
 
 
 def _l4proto(run: Run) -> Value:
-    return bytes((run.skb.packet.proto,)) if run.has_l4 else MISSING
+    return bytes((run.tprot,)) if run.has_l4 else MISSING
 
 
 def _mark(run: Run) -> Value:
@@ -138,7 +138,8 @@ def _demuxed(run: Run) -> Socket | None:
     """tcp_v4_early_demux() (ip_rcv_finish_core): in LOCAL_IN a segment of a connection bears its socket already, unless the loopback
     device brought its route along."""
     ctx = run.ctx
-    if ctx.hook != NF_INET_LOCAL_IN or ctx.indev is None or ctx.indev.loopback or run.skb.packet.proto != IPPROTO_TCP:
+    if ctx.hook != NF_INET_LOCAL_IN or ctx.indev is None or ctx.indev.loopback or run.skb.packet.proto != IPPROTO_TCP \
+            or run.skb.packet.ext_headers:
         return None
     found = run.services.socket_lookup(ctx)
     return found if found is not None and not isinstance(found, Unknown) and found.state not in (TCP_LISTEN, TCP_CLOSE) else None

@@ -24,7 +24,6 @@ from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Skb
 
 LL_HEADER, NETWORK_HEADER, TRANSPORT_HEADER, INNER_HEADER = range(4)
-IPPROTO_FRAGMENT = 44
 _ECHO_LIKE = {IPPROTO_ICMP: frozenset((0, 8, 13, 14, 15, 16, 17, 18)), IPPROTO_ICMPV6: frozenset((128, 129))}
 
 
@@ -40,6 +39,10 @@ class Image(NamedTuple):
     fragoff: int
     length: int
     """Bytes the packet really has; ``data`` may hold fewer, everything beyond it is unknown."""
+    has_l4: bool = True
+    """IPv6: whether ipv6_find_hdr() finds a protocol (nft_set_pktinfo_ipv6)."""
+    behind: int = 0
+    """Where what ``packet.proto`` names begins, if not at ``thoff``: behind an authentication header, at which nftables stops."""
 
 
 _last: tuple[Packet | None, Image | None] = (None, None)
@@ -59,38 +62,62 @@ def _ipv4(packet: Packet) -> Image:
     unknown = packet.unknown
     fragment = packet.fragment_offset // 8 & 0x1FFF
     flags = (0x4000 if packet.df else 0) | (0x2000 if packet.more_fragments else 0) | fragment
-    header = pack(">BBHHHBBH", 0x45, packet.tos, packet.length & 0xFFFF, 0, flags, packet.ttl, packet.proto, 0)
+    options = packet.ip_options
+    size = 20 + len(options)
+    header = pack(">BBHHHBBH", 0x40 | size >> 2, packet.tos, packet.length & 0xFFFF, 0, flags, packet.ttl, packet.proto, 0)
     mask = bytearray(20)
     mask[4:6] = b"\xff\xff" if "ip_id" in unknown or not packet.df else b"\0\0"
     mask[10:12] = b"\xff\xff"
-    for name, at, size in (("ttl", 8, 1), ("tos", 1, 1), ("length", 2, 2), ("src", 12, 4), ("dst", 16, 4)):
+    for name, at, wide in (("ttl", 8, 1), ("tos", 1, 1), ("length", 2, 2), ("src", 12, 4), ("dst", 16, 4)):
         if name in unknown:
-            mask[at : at + size] = b"\xff" * size
-    body, body_mask = _transport(packet, packet.length - 20)
-    return Image(header + packet.src.rjust(4, b"\0")[:4] + packet.dst + body, bytes(mask) + body_mask, 20, packet.proto,
-                 fragment, max(packet.length, 20))
+            mask[at : at + wide] = b"\xff" * wide
+    data = header + packet.src.rjust(4, b"\0")[:4] + packet.dst
+    if options:
+        from pktdiag.model.ipopt import unknown_bytes
+
+        data += options
+        mask += unknown_bytes(options) if "ip_option_data" in unknown else bytes(len(options))
+    body, body_mask = _transport(packet, packet.length - size)
+    return Image(data + body, bytes(mask) + body_mask, size, packet.proto, fragment, max(packet.length, size))
 
 
 def _ipv6(packet: Packet) -> Image:
+    if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
+        return _extended(packet)
+    data, mask = _fixed(packet, packet.proto)
+    body, body_mask = _transport(packet, packet.length - 40)
+    return Image(data + body, bytes(mask) + body_mask, 40, packet.proto, 0, max(packet.length, 40))
+
+
+def _fixed(packet: Packet, following: int) -> tuple[bytes, bytearray]:
+    """The IPv6 header alone."""
     unknown = packet.unknown
-    fragmented = bool(packet.fragment_offset or packet.more_fragments)
-    header = pack(">IHBB", 6 << 28 | packet.tos << 20, max(packet.length - 40, 0) & 0xFFFF,
-                  IPPROTO_FRAGMENT if fragmented else packet.proto, packet.ttl)
+    header = pack(">IHBB", 6 << 28 | packet.tos << 20, max(packet.length - 40, 0) & 0xFFFF, following, packet.ttl)
     mask = bytearray(40)
     if "flow_label" in unknown:
         mask[1:4] = b"\x0f\xff\xff"
     for name, at, size in (("ttl", 7, 1), ("length", 4, 2), ("src", 8, 16), ("dst", 24, 16)):
         if name in unknown:
             mask[at : at + size] = b"\xff" * size
-    data = header + packet.src.rjust(16, b"\0")[:16] + packet.dst
-    thoff = 40
-    if fragmented:
-        data += pack(">BBHI", packet.proto, 0, packet.fragment_offset & 0xFFF8 | packet.more_fragments, 0)
-        mask += b"\0\0\0\0\xff\xff\xff\xff"
-        thoff = 48
-    body, body_mask = _transport(packet, packet.length - thoff)
-    return Image(data + body, bytes(mask) + body_mask, thoff, packet.proto, packet.fragment_offset // 8,
-                 max(packet.length, thoff))
+    return header + packet.src.rjust(16, b"\0")[:16] + packet.dst, mask
+
+
+def _extended(packet: Packet) -> Image:
+    """With extension headers: what nftables takes for the protocol may be one of them (nf_tables_ipv6.h: nft_set_pktinfo_ipv6)."""
+    from pktdiag.model import exthdr
+
+    headers = exthdr.headers(packet)
+    data, mask = _fixed(packet, headers[0].number)
+    implied = not any(number == exthdr.FRAGMENT for number, _ in packet.ext_headers)
+    for header in headers:
+        data += header.data
+        mask += b"\0\0\0\0\xff\xff\xff\xff" if implied and header.number == exthdr.FRAGMENT else bytes(len(header.data))
+    behind = len(data)
+    body, body_mask = _transport(packet, packet.length - behind)
+    last = exthdr.last(packet, True)
+    thoff, proto = (behind, packet.proto) if last is None or last.fragment else (last.offset, last.number)
+    return Image(data + body, bytes(mask) + body_mask, thoff, proto, packet.fragment_offset // 8, max(packet.length, behind),
+                 last is not None, behind)
 
 
 def _transport(packet: Packet, room: int) -> tuple[bytes, bytes]:
@@ -104,7 +131,8 @@ def _transport(packet: Packet, room: int) -> tuple[bytes, bytes]:
         header, mask = _tcp(packet)
     elif proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
         header = pack(">HHHH", packet.sport, packet.dport, room & 0xFFFF, 0)
-        mask = bytearray(b"\0\0\0\0\0\0\xff\xff" if proto == IPPROTO_UDP else b"\0\0\0\0\xff\xff\xff\xff")  # coverage, not length
+        sure = proto == IPPROTO_UDP and not packet.more_fragments  # UDP-Lite has its coverage there, a fragment the datagram's length
+        mask = bytearray(b"\0\0\0\0\0\0\xff\xff" if sure else b"\0\0\0\0\xff\xff\xff\xff")
     elif proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
         header, mask = _icmp(packet)
     elif proto in PORT_PROTOS:  # their payload begins behind the ports

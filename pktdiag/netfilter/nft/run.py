@@ -28,7 +28,7 @@ class Run:
     hook the family of the frame (net/netfilter/nft_chain_filter.c: nft_do_chain_inet, nft_do_chain_inet_ingress).
     """
 
-    __slots__ = ("chain", "ctx", "family", "has_l4", "ns", "pf", "rule", "services", "sets", "skb", "table")
+    __slots__ = ("chain", "ctx", "family", "has_l4", "ns", "pf", "rule", "services", "sets", "skb", "table", "tprot")
 
     def __init__(self, ctx: HookContext, family: int, table: str, sets: SetStore) -> None:
         self.ctx = ctx
@@ -51,6 +51,10 @@ class Run:
             self.has_l4 = ethertype in (ETH_P_IP, ETH_P_IPV6) and self.skb.arp is None
         else:
             self.has_l4 = False
+        self.tprot = self.skb.packet.proto
+        """What the packet's protocol is taken for, once for the whole chain: of IPv6 possibly an authentication header."""
+        if self.has_l4 and (self.skb.packet.ext_headers or self.skb.packet.fragment_offset) and ethertype == ETH_P_IPV6:
+            self.has_l4, self.tprot = self.image.has_l4, self.image.tprot
 
     @property
     def image(self) -> Image:

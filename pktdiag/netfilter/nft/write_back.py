@@ -34,6 +34,15 @@ def write(packet: Packet, offset: int, value: bytes, unknown: bytes | None) -> P
     return _parse(packet, before, bytes(data), bytes(bits))
 
 
+def _headers(packet: Packet, data: bytes) -> tuple[tuple[int, bytes], ...]:
+    """The extension headers as they now are, in their old lengths."""
+    found, at = [], 40
+    for number, header in packet.ext_headers:
+        found.append((number, data[at : at + len(header)]))
+        at += len(header)
+    return tuple(found)
+
+
 def _parse(packet: Packet, before: Image, data: bytes, bits: bytes) -> Packet:
     names = set(packet.unknown)
 
@@ -54,13 +63,17 @@ def _parse(packet: Packet, before: Image, data: bytes, bits: bytes) -> Packet:
         number(4, 2, "ip_id", 0)
         if data[9] != before.data[9]:
             changed["proto"] = data[9]
+        if packet.ip_options:
+            changed["ip_options"] = data[20 : 20 + len(packet.ip_options)]
     else:
         changed["tos"] = (data[0] << 4 | data[1] >> 4) & 0xFF
         changed["ttl"] = number(7, 1, "ttl", packet.ttl)
         changed["src"], changed["dst"] = data[8:24], data[24:40]
         if data[1:4] != before.data[1:4] and (data[1] & 0x0F or data[2] or data[3]):
             names.add("flow_label")  # the packet has no field for one that is set
-    at = before.thoff
+        if packet.ext_headers:
+            changed["ext_headers"] = _headers(packet, data)
+    at = before.behind or before.thoff
     if not before.fragoff:
         if packet.proto in PORT_PROTOS and len(data) >= at + 4:
             changed["sport"] = number(at, 2, "sport", packet.sport)

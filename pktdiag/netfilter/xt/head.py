@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pktdiag.model.kernel import AF_INET
+from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import HookContext
-from pktdiag.netfilter.xt.base import interface_matches, masked
+from pktdiag.netfilter.xt.base import hotdrop, interface_matches, masked
 from pktdiag.netfilter.xt.blob import Head
 from pktdiag.netfilter.xt.render import INV_DSTIP, INV_FRAG, INV_PROTO, INV_SRCIP, INV_VIA_IN, INV_VIA_OUT
 
@@ -12,6 +13,13 @@ from pktdiag.netfilter.xt.render import INV_DSTIP, INV_FRAG, INV_PROTO, INV_SRCI
 def _address(address: bytes, wanted: bytes, mask: bytes) -> bool:
     """IPv4 masks the packet's address only, IPv6 both (ipv6_masked_addr_cmp): host bits left in a rule never match in IPv4."""
     return masked(address, mask) == (int.from_bytes(wanted, "big") if len(wanted) == 4 else masked(wanted, mask))
+
+
+def _nothing_found(packet: Packet) -> bool:
+    """Whether ``-p`` finds no protocol: a later fragment of extension headers (ipv6_find_hdr), which is dropped for it."""
+    from pktdiag.model.exthdr import last
+
+    return last(packet, False) is None
 
 
 def clause_matches(head: Head, option: str, ctx: HookContext, family: int) -> bool:
@@ -48,6 +56,8 @@ def head_matches(head: Head, ctx: HookContext, family: int) -> bool:
     if head.outiface_mask[0] or inv & INV_VIA_OUT:
         if not clause_matches(head, "-o", ctx, family):
             return False
+    if head.proto_given and packet.fragment_offset and family != AF_INET and _nothing_found(packet):
+        return hotdrop(ctx)
     if head.proto_given and head.proto:
         if (packet.proto == head.proto) == bool(inv & INV_PROTO):
             return False

@@ -26,14 +26,37 @@ class Wire(NamedTuple):
 
 
 def wire_of(packet: Packet) -> Wire:
-    """What ``packet`` will look like; options of IP and extension headers are never there."""
+    """What ``packet`` will look like."""
     data, known = _ip(packet)
+    if packet.ip_options or packet.ext_headers or packet.fragment_offset or packet.more_fragments:
+        data, known = _with_headers(packet, data, known)
     if not packet.fragment_offset:
         more, more_known = _transport(packet)
         data, known = data + more, known + more_known
-        if packet.payload and "payload" not in packet.unknown:
-            data, known = data + packet.payload, known + b"\xff" * len(packet.payload)
+    if packet.payload and "payload" not in packet.unknown:
+        data, known = data + packet.payload, known + b"\xff" * len(packet.payload)
     return Wire(data[:packet.length], known[:packet.length], packet.length)
+
+
+def _with_headers(packet: Packet, data: bytes, known: bytes) -> tuple[bytes, bytes]:
+    """IPv4 options; IPv6 extension headers, and the IPv6 header's next one."""
+    if len(packet.dst) == 4:
+        options = packet.ip_options
+        data = bytes((0x45 + len(options) // 4,)) + data[1:] + options
+        if "ip_option_data" not in packet.unknown:
+            return data, known + b"\xff" * len(options)
+        from pktdiag.model.ipopt import unknown_bytes
+
+        return data, known + bytes(bits ^ 0xFF for bits in unknown_bytes(options))
+    from pktdiag.model.exthdr import FRAGMENT, headers
+
+    chain = headers(packet)
+    data = data[:6] + bytes((chain[0].number,)) + data[7:]
+    for header in chain:
+        implied = header.number == FRAGMENT and not any(number == FRAGMENT for number, _ in packet.ext_headers)
+        data += header.data
+        known += b"\xff\xff\xff\xff\0\0\0\0" if implied else b"\xff" * len(header.data)
+    return data, known
 
 
 def _sure(packet: Packet, field: str, size: int) -> bytes:
@@ -54,13 +77,15 @@ def _ip(packet: Packet) -> tuple[bytes, bytes]:
 
 
 def _transport(packet: Packet) -> tuple[bytes, bytes]:
-    head = 20 if len(packet.dst) == 4 else 40
+    head = packet.header_length
     if packet.proto == IPPROTO_TCP:
         options = packet.tcp_options.ljust(-(-len(packet.tcp_options) // 4) * 4, b"\0")
         data = pack(">HHIIBBHHH", packet.sport, packet.dport, 0, 0, (5 + len(options) // 4 & 15) << 4, packet.tcp_flags & 0xFF, 0, 0, 0)
         size_known = b"\0" if "tcp_options" in packet.unknown else b"\xff"
         known = b"\xff" * 4 + b"\0" * 8 + size_known + b"\xff" + b"\0" * 6
         return data + options, known + _sure(packet, "tcp_options", len(options))
+    if packet.proto == IPPROTO_UDP and packet.more_fragments:  # its length is the whole datagram's
+        return pack(">HHHH", packet.sport, packet.dport, 0, 0), b"\xff" * 4 + b"\0" * 4
     if packet.proto == IPPROTO_UDP:
         return (pack(">HHHH", packet.sport, packet.dport, max(packet.length - head, 0) & 0xFFFF, 0), b"\xff" * 6 + b"\0\0")
     if packet.proto == IPPROTO_UDPLITE:  # in the place of a length it has its checksum's coverage

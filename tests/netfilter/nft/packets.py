@@ -47,8 +47,8 @@ def frame(packet: Packet, source: bytes, destination: bytes) -> bytes:
     four = len(packet.dst) == 4
     if four:
         data[10:12] = b"\0\0"
-        data[10:12] = struct.pack(">H", checksum(bytes(data[:20])))
-    at = shape.thoff
+        data[10:12] = struct.pack(">H", checksum(bytes(data[:packet.header_length])))
+    at = shape.behind or shape.thoff
     body = bytes(data[at:])
     place = {6: 16, 17: 6, 1: 2, 58: 2, 136: 6}.get(packet.proto)
     if place is not None and not shape.fragoff and len(body) >= place + 2:

@@ -8,7 +8,7 @@ from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.packet_bytes import slice_of
 from pktdiag.netfilter.nft.registers import Registers, Var
 from pktdiag.netfilter.nft.run import Run
-from pktdiag.netfilter.nft.verdict import BREAK, NF_DROP, Verdict
+from pktdiag.netfilter.nft.verdict import BREAK
 from pktdiag.netfilter.nft.wire import register, u8, u32
 
 IPV6, TCPOPT, IPV4, SCTP, DCCP = range(5)
@@ -30,10 +30,9 @@ class ExthdrGet(NamedTuple):
         if self.op == IPV6:
             return self._ipv6(regs, run)
         if self.op == IPV4:
-            # the packets asked about carry no IPv4 options
-            return self._absent(regs) if len(run.skb.packet.dst) == 4 and run.is_ip else BREAK
+            return self._ipv4(regs, run)
         wanted = IPPROTO_SCTP if self.op == SCTP else IPPROTO_DCCP
-        if not run.has_l4 or run.skb.packet.proto != wanted:
+        if not run.has_l4 or run.tprot != wanted:
             return self._absent(regs)
         name = "the SCTP chunks" if self.op == SCTP else "the DCCP options"
         regs.store_unknown(self.dreg, 1 if self.flags & F_PRESENT else max(self.length, 1), Var(name, ("exthdr", self)))
@@ -49,7 +48,7 @@ class ExthdrGet(NamedTuple):
     def _tcp(self, regs: Registers, run: Run) -> Outcome:
         """nft_exthdr_tcp_eval: to a packet that is no TCP at all, every option is missing (nft_tcp_header_pointer)."""
         packet = run.skb.packet
-        if packet.proto != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
+        if run.tprot != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
             return self._absent(regs)
         if "tcp_options" in packet.unknown:
             length = 1 if self.flags & F_PRESENT else self.length
@@ -69,30 +68,63 @@ class ExthdrGet(NamedTuple):
         return None
 
     def _ipv6(self, regs: Registers, run: Run) -> Outcome:
-        """nft_exthdr_ipv6_eval: of all extension headers the packets asked about can have a fragment header. A mobility header is the
+        """nft_exthdr_ipv6_eval: ipv6_find_hdr() for this header, wherever the packet's protocol was found. A mobility header is the
         packet's transport."""
         packet = run.skb.packet
         if len(packet.dst) != 16 or not run.is_ip:
             return BREAK
+        if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
+            from pktdiag.model.exthdr import find
+
+            header = find(packet, self.type)
+            start = header.offset if header is not None else None
+        else:
+            start = None
+        if start is None and self.type == packet.proto == IPPROTO_MH and not packet.fragment_offset:
+            start = packet.header_length
+        if start is None:
+            return self._absent(regs)
+        if self.flags & F_PRESENT:
+            regs.store(self.dreg, b"\x01")
+            return None
+        return self._bytes(regs, run, start, "the fragment identification" if self.type == IPPROTO_FRAGMENT else "the extension header")
+
+    def _ipv4(self, regs: Registers, run: Run) -> Outcome:
+        """nft_exthdr_ipv4_eval, ipv4_find_option: the options as a program would set them. Those that take a privilege are an error
+        where the process that happens to run on the CPU has none (ns_capable in __ip_options_compile)."""
+        packet = run.skb.packet
+        if len(packet.dst) != 4 or not run.is_ip:
+            return BREAK
+        if not packet.ip_options:
+            return self._absent(regs)
+        from pktdiag.model import ipopt
+
+        found = ipopt.compiled(packet.ip_options, False)
+        start = {ipopt.RR: found.rr, ipopt.RA: found.router_alert, ipopt.LSRR: 0 if found.strict else found.srr,
+                 ipopt.SSRR: found.srr if found.strict else 0}.get(self.type, 0)
+        if not start:
+            return self._absent(regs)
+        if found.privileged:
+            regs.store_unknown(self.dreg, 1 if self.flags & F_PRESENT else self.length, Var(
+                "what a rule sees of options that take CAP_NET_RAW (it goes by the process on the CPU)", ("ip option", self)))
+            return None
+        if self.flags & F_PRESENT:
+            regs.store(self.dreg, b"\x01")
+            return None
+        return self._bytes(regs, run, start, "what hosts on the way wrote into the options")
+
+    def _bytes(self, regs: Registers, run: Run, start: int, name: str) -> Outcome:
+        """skb_copy_bits(): nothing keeps it within the header."""
         shape = run.image
-        if self.type == packet.proto == IPPROTO_MH and not shape.fragoff:
-            if self.flags & F_PRESENT:
-                regs.store(self.dreg, b"\x01")
-                return None
-            found = slice_of(shape.data, shape.unknown, shape.length, shape.thoff + self.offset, self.length)
-            if found is None:
-                return BREAK
-            regs.store(self.dreg, *found, Var("the mobility header", ("exthdr", self)))
-            return None
-        if self.type == IPPROTO_FRAGMENT and shape.thoff == 48:
-            if self.flags & F_PRESENT:
-                regs.store(self.dreg, b"\x01")
-                return None
-            start = 40 + self.offset
-            regs.store(self.dreg, shape.data[start : start + self.length], shape.unknown[start : start + self.length],
-                       Var("the fragment identification", "frag id"))
-            return None
-        return self._absent(regs)
+        found = slice_of(shape.data, shape.unknown, shape.length, start + self.offset, self.length)
+        if found is None:
+            return BREAK
+        value, unknown = found
+        if unknown is None:
+            regs.store(self.dreg, value)
+        else:
+            regs.store(self.dreg, value, unknown, Var(name, ("exthdr", self)))
+        return None
 
     def acts(self) -> bool:
         return False
@@ -107,7 +139,7 @@ class ExthdrSet(NamedTuple):
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
         """nft_exthdr_tcp_set_eval: the MSS is only ever made smaller."""
         packet = run.skb.packet
-        if packet.proto != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
+        if run.tprot != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
             return BREAK
         at = find_option(packet.tcp_options, self.type)
         if at is None:
@@ -132,10 +164,8 @@ class ExthdrStrip(NamedTuple):
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
         packet = run.skb.packet
-        if packet.proto != IPPROTO_TCP or not run.has_l4:
+        if run.tprot != IPPROTO_TCP or not run.has_l4 or run.image.fragoff:
             return BREAK
-        if run.image.fragoff:
-            return Verdict(NF_DROP)
         at = find_option(packet.tcp_options, self.type)
         if at is not None:
             size = packet.tcp_options[at + 1] if self.type > 1 and at + 1 < len(packet.tcp_options) else 1

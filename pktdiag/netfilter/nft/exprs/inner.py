@@ -25,7 +25,7 @@ class Inner(NamedTuple):
     expression: Expression
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
-        proto = run.skb.packet.proto
+        proto = run.tprot
         if not run.has_l4 or proto not in (IPPROTO_UDP, IPPROTO_GRE) or run.image.fragoff:
             return BREAK
         dreg = getattr(self.expression, "dreg", None)

@@ -8,6 +8,7 @@ from pktdiag.model.kernel import AF_INET6, IPPROTO_AH
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+from pktdiag.netfilter.xt.matches.ext6 import found
 
 
 class Ah(NamedTuple):
@@ -32,9 +33,19 @@ def decode(rev: int, data: bytes, family: int) -> Ah:
 
 
 def evaluate(info: Ah, ctx: HookContext) -> Tri:
+    """IPv4: the packet's protocol. IPv6 looks for the header itself, wherever it stands."""
     packet = ctx.skb.packet
-    if packet.proto != IPPROTO_AH or packet.fragment_offset:
+    header = found(packet, IPPROTO_AH) if packet.ext_headers else None
+    if header is None and (packet.proto != IPPROTO_AH or packet.fragment_offset):
         return False
+    if header is None and len(packet.payload) >= 12 and "payload" not in packet.unknown:
+        header = packet.payload
+    if header is not None:
+        if info.reserved and any(header[2:4]):
+            return False
+        if info.length and (info.length == (header[1] + 2) * 4) == bool(info.invflags & 2):
+            return False
+        return (info.low <= int.from_bytes(header[4:8], "big") <= info.high) != bool(info.invflags & 1)
     if (info.low, info.high) == (0, 0xFFFFFFFF) and not info.length and not info.reserved:
         return not info.invflags & 1
     return Unknown(f"the packet's authentication header has {render(info, ctx.pf)}")

@@ -9,8 +9,10 @@ from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import bang, mask_suffix, masked, port_range
 from pktdiag.netfilter.xt.icmp_names import icmp_text
+from pktdiag.netfilter.xt.matches.ext6 import found
 from pktdiag.netfilter.xt.render import protocol_name
 
+FRAGMENT, NO_NEXT_HEADER = 44, 59
 SOURCE, DEST, TOS, PROTO, SPORT, DPORT, ICMP, IGMP = (1 << bit for bit in range(8))
 
 
@@ -52,17 +54,26 @@ def evaluate(info: EbtIp, ctx: HookContext) -> Tri:
             return False
     if not bits & PROTO:
         return True
-    if (packet.proto == info.proto) == bool(inv & PROTO):
+    proto, sport, dport, type_, code = packet.proto, packet.sport, packet.dport, packet.icmp_type, packet.icmp_code
+    if len(packet.dst) == 16:
+        # ipv6_skip_exthdr(): a later fragment's protocol is its fragment header, and there the ports are read, too
+        if packet.fragment_offset:
+            header = found(packet, FRAGMENT) or bytes(8)
+            proto, sport, dport = FRAGMENT, int.from_bytes(header[:2], "big"), int.from_bytes(header[2:4], "big")
+            type_, code = header[0], header[1]
+        elif proto == NO_NEXT_HEADER:
+            return False
+    if (proto == info.proto) == bool(inv & PROTO):
         return False
     if not bits & (SPORT | DPORT | ICMP | IGMP):
         return True
-    if packet.fragment_offset:
+    if packet.fragment_offset and len(packet.dst) == 4:
         return False
-    for flag, port, (low, high) in ((DPORT, packet.dport, info.dport), (SPORT, packet.sport, info.sport)):
+    for flag, port, (low, high) in ((DPORT, dport, info.dport), (SPORT, sport, info.sport)):
         if bits & flag and (low <= port <= high) == bool(inv & flag):
             return False
     if bits & ICMP:
-        fits = info.types[0] <= packet.icmp_type <= info.types[1] and info.codes[0] <= packet.icmp_code <= info.codes[1]
+        fits = info.types[0] <= type_ <= info.types[1] and info.codes[0] <= code <= info.codes[1]
         if fits == bool(inv & ICMP):
             return False
     return not bits & IGMP or (info.types[0] <= packet.icmp_type <= info.types[1]) != bool(inv & IGMP)

@@ -1,13 +1,18 @@
-"""Common ground of the matches on IPv6 extension headers.
+"""Common ground of the matches on IPv6 extension headers: each looks for its header by itself (ipv6_find_hdr), whatever ``-p`` says.
 
-A packet of the walk has none (``model.packet.Packet`` holds no extension header), so each of them finds nothing, which is
-"no match" even when inverted: ipv6_find_hdr returns -ENOENT (net/ipv6/netfilter/ip6t_rt.c: rt_mt6 and its likes).
+No header, no match, not even an inverted one: net/ipv6/netfilter/ip6t_rt.c: rt_mt6 and its likes.
 """
 
 from __future__ import annotations
 
-from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.model.packet import Packet
 
 
-def absent(info: object, ctx: HookContext) -> Tri:
-    return False
+def found(packet: Packet, number: int) -> bytes | None:
+    """The first header of a kind, its next-header byte filled in; None: there is none."""
+    if not packet.ext_headers and not packet.fragment_offset and not packet.more_fragments:
+        return None
+    from pktdiag.model.exthdr import find
+
+    header = find(packet, number)
+    return header.data if header is not None else None

@@ -7,7 +7,9 @@ from struct import unpack_from
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+from pktdiag.netfilter.xt.matches.ext6 import found
 
+FRAGMENT = 44
 IDS, LEN, RES, FST, MF, NMF = 1, 2, 4, 8, 16, 32
 
 
@@ -28,15 +30,22 @@ def decode(rev: int, data: bytes, family: int) -> Frag:
 
 
 def evaluate(info: Frag, ctx: HookContext) -> Tri:
+    """The length is not looked at. A header that is only implied by the packet's fields has an id that nobody knows."""
     packet = ctx.skb.packet
-    if not packet.fragment_offset and not packet.more_fragments:
+    header = found(packet, FRAGMENT)
+    if header is None:
         return False
-    if info.flags & FST and packet.fragment_offset:
+    place = int.from_bytes(header[2:4], "big")
+    if info.flags & RES and (header[1] or place & 6):
         return False
-    if (info.flags & MF and not packet.more_fragments) or (info.flags & NMF and packet.more_fragments):
+    if info.flags & FST and place & 0xFFF8:
+        return False
+    if (info.flags & MF and not place & 1) or (info.flags & NMF and place & 1):
         return False
     if info.ids == (0, 0xFFFFFFFF):
         return not info.invflags & 1
+    if any(number == FRAGMENT for number, _ in packet.ext_headers):
+        return (info.ids[0] <= int.from_bytes(header[4:8], "big") <= info.ids[1]) != bool(info.invflags & 1)
     return Unknown(f"the fragment's id {'lies outside' if info.invflags & 1 else 'lies in'} {port_range(*info.ids)}")
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
-from pktdiag.netfilter.xt.matches.ext6 import absent as evaluate
+from pktdiag.netfilter.xt.matches.ext6 import found
 
-__all__ = ["Opts", "decode", "evaluate", "render", "render_as"]
+__all__ = ["Opts", "decode", "evaluate", "evaluate_in", "render", "render_as"]
+
+HOPOPTS = 0
 
 LEN, OPTS, NSTRICT = 1, 2, 4
 
@@ -29,6 +32,32 @@ def decode(rev: int, data: bytes, family: int) -> Opts:
     if count > 16:
         raise ValueError("options")
     return Opts(length, flags, invflags, tuple(options[:count]))
+
+
+def evaluate(info: Opts, ctx: HookContext) -> Tri:
+    return evaluate_in(info, found(ctx.skb.packet, HOPOPTS))
+
+
+def evaluate_in(info: Opts, header: bytes | None) -> bool:
+    """The length in bytes, then the options one by one in their order: as many as the rule names, whatever follows them."""
+    if header is None:
+        return False
+    matched = not info.flags & LEN or (info.length == len(header)) != bool(info.invflags & 1)
+    if not info.flags & OPTS:
+        return matched
+    at = 2
+    for number, option in enumerate(info.options):
+        if at >= len(header) or header[at] != option >> 8:
+            return False
+        size = 1
+        if header[at]:
+            if at + 1 >= len(header) or option & 0xFF not in (0xFF, header[at + 1]):
+                return False
+            size = header[at + 1] + 2
+        if len(header) - at < size and number < len(info.options) - 1:
+            return False
+        at += size
+    return matched
 
 
 def render_as(info: Opts, name: str) -> str:

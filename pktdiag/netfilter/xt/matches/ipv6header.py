@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
 NAMES = ((128, "hop-by-hop"), (64, "ipv6-opts"), (32, "ipv6-route"), (16, "ipv6-frag"), (8, "ah"), (4, "esp"), (2, "ipv6-nonxt"),
          (1, "protocol"))
-FRAGMENT, AH, ESP, NONE, PROTO = 16, 8, 4, 2, 1
+AH, ESP, NONE, PROTO = 8, 4, 2, 1
+BITS = {0: 128, 60: 64, 43: 32, 44: 16, 51: 8}
 
 
 class Ipv6Header(NamedTuple):
@@ -29,13 +31,40 @@ def decode(rev: int, data: bytes, family: int) -> Ipv6Header:
 
 
 def evaluate(info: Ipv6Header, ctx: HookContext) -> Tri:
-    """A packet of the walk carries no extension header but the fragment header its fields imply."""
     packet = ctx.skb.packet
-    found = FRAGMENT if packet.fragment_offset or packet.more_fragments else 0
-    found |= {51: AH | PROTO, 50: ESP, 59: NONE}.get(packet.proto, PROTO)
+    found, proto = 0, packet.proto
+    if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
+        from pktdiag.model.exthdr import chain
+
+        for number, _ in chain(packet):
+            found |= BITS.get(number, 0)
+    if packet.fragment_offset and proto in BITS:
+        if "payload" in packet.unknown:
+            return Unknown("what the fragment carries looks like the extension headers the rule asks for")
+        more = _behind(packet)
+        if more is None:
+            return False
+        found, proto = found | more[0], more[1]
+    found |= {51: AH | PROTO, 50: ESP, 59: NONE}.get(proto, PROTO)
     if info.soft:
         return not (found ^ info.matchflags ^ (0xFF if info.invert else 0)) & info.matchflags
     return (found == info.matchflags) != info.invert
+
+
+def _behind(packet: Packet) -> tuple[int, int] | None:
+    """(bits, protocol) of what a later fragment begins with, which is walked through as if extension headers stood there; None where it
+    ends within one."""
+    from pktdiag.model.exthdr import size
+
+    found, proto, at = 0, packet.proto, 0
+    room = packet.length - packet.header_length
+    data = packet.payload.ljust(room, b"\0")
+    while proto in BITS and at <= room:
+        if room - at < 2:
+            return None
+        found |= BITS[proto]
+        proto, at = data[at], at + size(proto, data[at:])
+    return found, proto
 
 
 def render(info: Ipv6Header, family: int) -> str:

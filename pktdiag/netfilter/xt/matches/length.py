@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
 
 
@@ -25,6 +25,8 @@ def decode(rev: int, data: bytes, family: int) -> Length:
 
 
 def evaluate(info: Length, ctx: HookContext) -> Tri:
+    if "length" in ctx.skb.packet.unknown:
+        return Unknown(f"the packet's length {'lies outside' if info.invert else 'lies in'} {port_range(info.low, info.high)}")
     return (info.low <= ctx.skb.packet.length <= info.high) != info.invert
 
 

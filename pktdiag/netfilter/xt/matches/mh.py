@@ -6,9 +6,9 @@ from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
-from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, hotdrop, port_range
 
-IPPROTO_MH = 135
+IPPROTO_MH, NO_NEXT_HEADER = 135, 59
 
 
 class Mh(NamedTuple):
@@ -30,10 +30,12 @@ def evaluate(info: Mh, ctx: HookContext) -> Tri:
     packet = ctx.skb.packet
     if packet.fragment_offset or packet.proto != IPPROTO_MH:
         return False
+    if len(packet.payload) >= 6 and "payload" not in packet.unknown:
+        if packet.payload[0] != NO_NEXT_HEADER:
+            return hotdrop(ctx)
+        return (info.low <= packet.payload[2] <= info.high) != info.invert
     if (info.low, info.high) == (0, 0xFF):
         return not info.invert
-    if len(packet.payload) >= 3 and "payload" not in packet.unknown:
-        return (info.low <= packet.payload[2] <= info.high) != info.invert
     return Unknown(f"the mobility header's type {'lies outside' if info.invert else 'lies in'} {port_range(info.low, info.high)}")
 
 

@@ -6,10 +6,13 @@ from struct import unpack_from
 
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
-from pktdiag.netfilter.xt.matches.ext6 import absent as evaluate
+from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Rt", "decode", "evaluate", "render"]
+
+ROUTING = 43
 
 TYP, SGS, LEN, RES, FST, FST_NSTRICT = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 
@@ -33,6 +36,35 @@ def decode(rev: int, data: bytes, family: int) -> Rt:
     if count > 16:
         raise ValueError("rt")
     return Rt(type_, (low, high), length, flags, invflags, tuple(data[20 + 16 * i:36 + 16 * i] for i in range(count)))
+
+
+def evaluate(info: Rt, ctx: HookContext) -> Tri:
+    """Segments left, length and type; of type 0 also the reserved word and the addresses: all of them in order, or (not strict) those
+    named among them in that order."""
+    header = found(ctx.skb.packet, ROUTING)
+    if header is None:
+        return False
+    inv = info.invflags
+    if (info.segsleft[0] <= header[3] <= info.segsleft[1]) == bool(inv & SGS):
+        return False
+    if info.flags & LEN and (info.length == len(header)) == bool(inv & LEN):
+        return False
+    if info.flags & TYP and (info.type == header[2]) == bool(inv & TYP):
+        return False
+    if info.flags & RES and any(header[4:8]):
+        return False
+    if not info.flags & FST:
+        return True
+    there = [header[at:at + 16] for at in range(8, len(header) - 15, 16)]
+    if len(info.addresses) > len(there):
+        return False
+    if not info.flags & FST_NSTRICT:
+        return tuple(there) == info.addresses
+    wanted = list(info.addresses)
+    for address in there:
+        if wanted and address == wanted[0]:
+            del wanted[0]
+    return not wanted
 
 
 def render(info: Rt, family: int) -> str:

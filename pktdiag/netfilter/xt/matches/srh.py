@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from struct import unpack_from
+from sys import byteorder
 
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, mask_length
-from pktdiag.netfilter.xt.matches.ext6 import absent as evaluate
+from pktdiag.netfilter.context import HookContext, Tri
+from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, mask_length, masked
+from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Srh", "decode", "evaluate", "render"]
+
+ROUTING, TYPE_4 = 43, 4
 
 
 class Srh(NamedTuple):
@@ -34,6 +38,28 @@ def decode(rev: int, data: bytes, family: int) -> Srh:
         raise UnknownRevisionError
     fields = unpack_from("=16s16s16s16s16s16sHH", data, 8)
     return Srh(nexthdr, length, segs, last, tag, tuple(zip(fields[:3], fields[3:6])), fields[6], fields[7])
+
+
+def evaluate(info: Srh, ctx: HookContext) -> Tri:
+    """Of a segment routing header only (type 4), with no more segments left than it has; each comparison may be inverted."""
+    header = found(ctx.skb.packet, ROUTING)
+    if header is None or header[2] != TYPE_4 or header[3] > header[4]:
+        return False
+    following, length, left, last = header[0], header[1], header[3], header[4]
+    tests = [following == info.next_header]
+    for value, wanted in ((length, info.hdr_len), (left, info.segs_left), (last, info.last_entry)):
+        tests += [value == wanted, value > wanted, value < wanted]
+    tests.append(int.from_bytes(header[6:8], byteorder) == info.tag)
+    if any(info.flags >> bit & 1 and held == bool(info.invflags >> bit & 1) for bit, held in enumerate(tests)):
+        return False
+    for bit, index, there in ((11, left + 1, left != last), (12, left - 1, left != 0), (13, 0, True)):
+        if not info.flags >> bit & 1:
+            continue
+        address, mask = info.sids[bit - 11] if info.sids else (bytes(16), bytes(16))
+        segment = header[8 + 16 * index:24 + 16 * index]
+        if not there or len(segment) < 16 or (masked(segment, mask) == masked(address, mask)) == bool(info.invflags >> bit & 1):
+            return False
+    return True
 
 
 def render(info: Srh, family: int) -> str:

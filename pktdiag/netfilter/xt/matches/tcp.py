@@ -33,8 +33,8 @@ def decode(rev: int, data: bytes, family: int) -> Tcp:
 def evaluate(info: Tcp, ctx: HookContext) -> Tri:
     packet = ctx.skb.packet
     if packet.fragment_offset:
-        # offset 8 is the "overwrite the flags by a second fragment" attack
-        return hotdrop(ctx) if packet.fragment_offset == 8 else False
+        # offset 8 is the "overwrite the flags by a second fragment" attack (IPv6 counts in bytes, and never has 1)
+        return hotdrop(ctx) if packet.fragment_offset == 8 and len(packet.dst) == 4 else False
     if (info.spts[0] <= packet.sport <= info.spts[1]) == bool(info.invflags & INV_SRCPT):
         return False
     if (info.dpts[0] <= packet.dport <= info.dpts[1]) == bool(info.invflags & INV_DSTPT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 
 from pktdiag.model.kernel import IPPROTO_ICMP
-from pktdiag.model.packet import format_address
+from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult
@@ -55,6 +55,8 @@ def hmark(info: Hmark, ctx: HookContext) -> int | None:
         inner = packet.inner if packet.inner is not None else packet
         src, dst, proto, sport, dport = inner.src, inner.dst, inner.proto, inner.sport, inner.dport
         has_ports = inner.has_ports and not inner.fragment_offset and not inner.more_fragments
+        if inner.ext_headers:
+            has_ports, proto, sport, dport = _behind_headers(inner, has_ports)
     left, right = sorted((_folded(src, info.src_mask), _folded(dst, info.dst_mask)))
     ports = 0
     if info.flags & METHOD_L3:
@@ -64,6 +66,20 @@ def hmark(info: Hmark, ctx: HookContext) -> int | None:
         ports = max(first, second) << 16 | min(first, second)
     value = jhash2((left, right, ports), info.rnd) ^ proto & info.proto_mask
     return reciprocal_scale(value, info.modulus) + info.offset & 0xFFFFFFFF
+
+
+def _behind_headers(packet: Packet, has_ports: bool) -> tuple[bool, int, int, int]:
+    """hmark_get_tuple_skb_ipv6(): an authentication header is the protocol, and its SPI the ports (proto_ports_offset); with any fragment
+    header there are none."""
+    from pktdiag.model.exthdr import AUTH, FRAGMENT, chain
+
+    links = chain(packet)
+    numbers = [number for number, _ in links]
+    if AUTH in numbers:
+        header = links[numbers.index(AUTH)][1]
+        fragment = FRAGMENT in numbers[:numbers.index(AUTH)]
+        return not fragment, AUTH, int.from_bytes(header[4:6], "big"), int.from_bytes(header[6:8], "big")
+    return has_ports and FRAGMENT not in numbers, packet.proto, packet.sport, packet.dport
 
 
 def _folded(address: bytes, mask: bytes) -> int:

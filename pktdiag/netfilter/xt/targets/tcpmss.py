@@ -26,15 +26,15 @@ def evaluate(info: int, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
         return None
     header = packet.tcp_options
     old = mss_option(header)
-    ip = 20 if len(packet.dst) == 4 else 40
-    grows = old is None and packet.length == ip + 20 + len(header) and len(header) < 40  # no data behind, room for an option more
+    bare = packet.length == packet.header_length + 20 + len(header)  # no data behind
+    grows = old is None and bare and len(header) < 40  # room for an option more
     if info == CLAMP:
         ctx.skb.packet = packet._replace(unknown=packet.unknown | {"tcp_options"}, length=packet.length + 4 * grows)
     elif old is not None and old > info:
         at = header.index(b"\x02\x04" + old.to_bytes(2, "big"))
         ctx.skb.packet = packet._replace(tcp_options=header[:at + 2] + info.to_bytes(2, "big") + header[at + 4:])
     elif grows:
-        new = min(info, 536 if ip == 20 else 1220).to_bytes(2, "big")
+        new = min(info, 536 if len(packet.dst) == 4 else 1220).to_bytes(2, "big")
         ctx.skb.packet = packet._replace(tcp_options=b"\x02\x04" + new + header, length=packet.length + 4)
     return None
 

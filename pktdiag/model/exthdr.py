@@ -1,0 +1,98 @@
+"""IPv6 extension headers of a packet: where they stand, and what is found behind them.
+
+Sources: net/ipv6/exthdrs_core.c (ipv6_ext_hdr, ipv6_find_hdr, ipv6_skip_exthdr), include/net/ipv6.h (NEXTHDR_*, ipv6_optlen,
+ipv6_authlen). Who looks decides what is seen: conntrack and the legacy rules walk through an authentication header, nftables
+stops at it.
+"""
+
+from __future__ import annotations
+
+from pktdiag.model.packet import Packet
+from pktdiag.model.record import NamedTuple
+
+HOPOPTS, ROUTING, FRAGMENT, ESP, AUTH, NONE, DSTOPTS, MOBILITY = 0, 43, 44, 50, 51, 59, 60, 135
+EXTENSIONS = frozenset((HOPOPTS, ROUTING, FRAGMENT, AUTH, NONE, DSTOPTS))
+"""ipv6_ext_hdr(): what a kernel walks over. ESP, mobility and shim6 headers end every walk."""
+
+
+class Header(NamedTuple):
+    """One extension header as it stands in its packet."""
+
+    number: int
+    offset: int
+    """Bytes from the IPv6 header's begin."""
+    data: bytes
+    """The next-header byte filled in."""
+
+
+class Last(NamedTuple):
+    """ipv6_find_hdr(-1): what is called the packet's protocol."""
+
+    number: int
+    offset: int
+    """Of its header; meaningless in a later fragment."""
+    fragment: int
+    """Fragment offset in bytes."""
+
+
+def size(number: int, header: bytes) -> int:
+    """How long a header says it is."""
+    if number == FRAGMENT:
+        return 8
+    return (header[1] + 2) * 4 if number == AUTH else (header[1] + 1) * 8
+
+
+def fragment_header(packet: Packet) -> bytes:
+    """What the packet's fields say; without the identification, which they do not know."""
+    return bytes((0, 0)) + (packet.fragment_offset & 0xFFF8 | packet.more_fragments).to_bytes(2, "big") + bytes(4)
+
+
+def chain(packet: Packet) -> tuple[tuple[int, bytes], ...]:
+    """The packet's headers, with the fragment header that its fields imply where none is given: then it is the last."""
+    given = packet.ext_headers
+    if (packet.fragment_offset or packet.more_fragments) and not any(number == FRAGMENT for number, _ in given):
+        return (*given, (FRAGMENT, fragment_header(packet)))
+    return given
+
+
+def headers(packet: Packet) -> tuple[Header, ...]:
+    """The chain with its places and its next-header bytes."""
+    found, at = [], 40
+    links = chain(packet)
+    for position, (number, data) in enumerate(links):
+        following = links[position + 1][0] if position + 1 < len(links) else packet.proto
+        found.append(Header(number, at, bytes((following,)) + data[1:]))
+        at += len(data)
+    return tuple(found)
+
+
+def find(packet: Packet, number: int) -> Header | None:
+    """ipv6_find_hdr() with a target; the first of its kind."""
+    return next((header for header in headers(packet) if header.number == number), None)
+
+
+def last(packet: Packet, stop_at_auth: bool) -> Last | None:
+    """ipv6_find_hdr(-1): protocol, offset, fragment. None: it finds nothing, since behind a later fragment's header there would be
+    another extension header (-ENOENT). ``stop_at_auth``: IP6_FH_F_AUTH, as nft_set_pktinfo_ipv6() asks."""
+    at = 40
+    for number, data in chain(packet):
+        if number == AUTH and stop_at_auth:
+            return Last(number, at, 0)
+        if number == FRAGMENT and packet.fragment_offset:
+            return None if packet.proto in EXTENSIONS and packet.proto != NONE else Last(packet.proto, 0, packet.fragment_offset)
+        at += len(data)
+    return Last(packet.proto, at, 0)
+
+
+def skipped(packet: Packet) -> int | None:
+    """ipv6_skip_exthdr(): the protocol that conntrack and bridge rules go by. None: there is no next header. A later fragment's is
+    its fragment header."""
+    if packet.fragment_offset:
+        return FRAGMENT
+    return None if packet.proto == NONE else packet.proto
+
+
+def whole(packet: Packet) -> Packet:
+    """The datagram that a first fragment belongs to, put together: how much longer it is nobody knows, nor what the rest holds."""
+    return packet._replace(fragment_offset=0, more_fragments=False, unknown=packet.unknown | {"length", "payload"},
+                           ext_headers=tuple(entry for entry in packet.ext_headers if entry[0] != FRAGMENT))
