@@ -161,3 +161,12 @@ def test_a_trace_needs_none_of_the_costly_modules(copy: Path) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "_socket" in loaded and "Traceback" not in done.stderr
     assert loaded.isdisjoint(("os", "_collections_abc", "collections", "struct", "socket", "functools", "typing", "re", "enum", "json"))
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["trace", "--help"], ["trace", "--nonsense"], ["--nonsense"], ["completion", "bash"], []])
+def test_typer_reads_the_same_out_of_the_image(copy: Path, argv: list[str]) -> None:
+    """Annotations are not in the image: Typer must not depend on them."""
+    command = [sys.executable, "-m", "pktdiag", *argv]
+    runs = [subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=60, check=False, env=WRITING) for _ in range(4)]
+    assert saved(copy, "print('pktdiag.cli.options' in made.tail()[0])").stdout == "True\n"
+    assert {(run.returncode, run.stdout, run.stderr) for run in runs} == {(runs[0].returncode, runs[0].stdout, runs[0].stderr)}
