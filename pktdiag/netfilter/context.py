@@ -211,6 +211,9 @@ class HookResult(NamedTuple):
 
 
 ACCEPT = HookResult("accept")
+HANDSHAKE = "whether the sender completes the handshake: SYNPROXY answers the SYN in the server's place, and opens the connection only then"
+COOKIE = "whether this ACK carries a cookie that SYNPROXY has handed out: only then does it open the connection to the server"
+"""What it depends on, with SYNPROXY (nf_synproxy_core.c)."""
 
 
 class FibResult(NamedTuple):

@@ -47,6 +47,13 @@ NAMES6 = {(1, 0): "no-route", (1, 1): "admin-prohibited", (1, 2): "beyond-scope"
           (4, 0): "bad-header", (4, 2): "unknown-option"}
 
 
+def sent_by_socket(packet: Packet) -> tuple[str, ...]:
+    """icmp_out_count(), for what IPv4 raw and ping sockets send (raw_send_hdrinc, __ip_make_skb): the counters that move."""
+    kind = packet.icmp_type
+    name = _OUT4.get(kind) or _IN4.get(kind, "").replace("IcmpIn", "IcmpOut")
+    return ("IcmpOutMsgs", f"IcmpMsgOutType{kind}", *((name,) if name else ()))
+
+
 def name_of(packet: Packet) -> str:
     """``icmp port-unreachable``"""
     if packet.proto == IPPROTO_ICMPV6:

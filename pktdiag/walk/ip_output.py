@@ -9,6 +9,7 @@ from __future__ import annotations
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
+    IPPROTO_ICMP,
     IPPROTO_TCP,
     NF_INET_LOCAL_OUT,
     NF_INET_POST_ROUTING,
@@ -84,6 +85,8 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         return
     if addr.is_any(skb.packet.src):
         skb.packet = skb.packet._replace(src=decision.src)
+    if skb.packet.proto == IPPROTO_ICMP and skb.packet.family == AF_INET and (skb.extra.get("header_included") or not own):
+        walk.count(ns, *icmp.sent_by_socket(skb.packet))
     walk.memory.setdefault("client", Client(ns.id, skb.packet))
     out = ns.link(decision.oif)
     if out is None:

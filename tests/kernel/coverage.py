@@ -12,7 +12,7 @@ Tally = dict[str, list[int]]
 """By tag: packets it matched, packets it did not match, of both those about which the walk was not sure."""
 _ENDS = re.compile(r" (accept|drop|return|reject|queue|goto|vmap|dnat|snat|masquerade|redirect|tproxy|fwd|synproxy)|"
                    r" -[jg] (?!MARK|CONNMARK|LOG|NFLOG|DSCP|TOS|CLASSIFY|SET|TTL|HL)")
-_MAP = " vmap "
+_MAP = re.compile(r" vmap | [ds]nat .* map ")
 """The counter of such a rule stands in front of what may match. Its verdicts leave the chain (see the pool), so that whoever comes to
 the next rule was not in the map."""
 
@@ -55,7 +55,7 @@ class Tags:
             for key in reversed(keys):
                 hits = moved.get(key, 0)
                 looked = max(hits, later)
-                if _MAP in self.texts[key]:
+                if _MAP.search(self.texts[key]):
                     hits -= beyond
                 later, beyond = max(later, moved.get(key, 0)), moved.get(key, 0)
                 if not looked:

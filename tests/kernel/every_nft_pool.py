@@ -65,15 +65,15 @@ icmp checksum | i4bn | 1 30000
 icmp id | i4bn | 77 20003
 icmp sequence | i4bn | 0 1
 icmp mtu | i4bn | 0 1400
-icmp gateway | i4bn | 0 5
+icmp gateway | i4bn | 5 5046273
 icmpv6 type | i6bn | echo-request echo-reply nd-neighbor-solicit
 icmpv6 code | i6bn | 0 1
 icmpv6 checksum | i6bn | 1 30000
 icmpv6 id | i6bn | 77 20003
 icmpv6 sequence | i6bn | 0 1
-icmpv6 mtu | i6bn | 1280 1400
-icmpv6 max-delay | i6bn | 0 5
-icmpv6 param-problem | i6bn | 0 5
+icmpv6 mtu | i6bn | 1280 5046273
+icmpv6 max-delay | i6bn | 5 77
+icmpv6 param-problem | i6bn | 5 5046273
 igmp type | i4bn | membership-query leave-group
 igmp mrt | i4bn | 0 5
 igmp group | i4bn | 5 1000
@@ -257,7 +257,7 @@ jhash port | i46 | * | jhash th sport mod 2 seed 0xbeef $h2
 jhash offset | i4 | * | jhash ip saddr mod 8 seed 7 offset 100 $neg 100-103
 jhash6 | i6 | * | jhash ip6 saddr mod 4 seed 0xdeadbeef $h4
 symhash | i46 | * | symhash mod 2 $h2
-symhash one | i46 | * | symhash mod 1 0
+symhash one | i46 | * | symhash mod 1 $h2
 numgen inc | i46 | * | numgen inc mod 2 $h2
 numgen random | i46 | * | numgen random mod 2 $h2
 numgen one | i46 | * | numgen inc mod 1 offset 5 $h5
@@ -333,7 +333,7 @@ ct set label | i46 | * | $m counter ct label set 3 ;; ct label 3 counter
 ct set event | i46 | * | $m counter ct event set new
 ct set zone | i46 | z | $m counter ct zone set 5
 ct set zone original | i46 | z | $m counter ct original zone set 5
-ct set zone map | i46 | z | counter ct zone set meta mark map { 1 : 6, 2 : 7 }
+ct set zone map | i46 | z | ct zone set meta mark map { 1 : 6, 2 : 7 } counter
 ct helper object | i46 | * | tcp dport $p ct helper set "ftph" counter ;; meta l4proto tcp ct helper set "ftph" counter
 ct timeout object | i4 | * | meta l4proto tcp ct timeout set "tmo" counter
 ct expectation object | i4 | * | meta l4proto udp ct expectation set "exp" counter
@@ -355,7 +355,7 @@ log | i46b | * | $m counter log prefix "every "
 log level | i46b | * | $m log level info flags all counter
 log group | i46b | * | $m log prefix "grp" group 5 snaplen 64 queue-threshold 2 counter
 quota verdict | i46 | * | quota over 1 mbytes counter drop ;; quota over 100 bytes counter ;; quota 100 bytes counter
-counter accept | i46b | * | $m counter name "hits" accept
+counter accept | i46b | * | $m counter counter name "hits" accept
 continue | i46b | * | $m counter continue ;; counter
 return | i46b | * | $m counter return ;; counter
 jump | i46b | * | $m counter jump u0 ;; counter
@@ -402,7 +402,7 @@ netdev limit | n | g | limit rate 1/hour burst 1 packets counter
 netdev ttl | n | ge | $m ip ttl > 5 ip ttl set 40 counter
 netdev nat | n | g | udp dport $p udp dport set $p2 counter
 flow add | i46 | f | ct state established meta l4proto { tcp, udp } counter flow add @ft
-synproxy | i46 | if | tcp dport $p ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm
+synproxy | i46 | if | tcp dport $p ct state invalid,untracked,new counter synproxy mss 1460 wscale 7 timestamp sack-perm
 dnat | i46 | D | $m counter dnat $to $A
 dnat port | i46 | D | $tu counter dnat $to $AP
 dnat range | i46 | D | $m counter dnat $to $AR persistent
@@ -431,7 +431,7 @@ and output, S nat postrouting, I nat input, R route output."""
 
 UNKNOWABLE = """
 random drop | i46 | * | meta random < 1000000000 counter drop
-cpu drop | i46 | * | meta cpu 0 counter $rare drop
+cpu drop | i46 | * | meta cpu 0 $rare counter drop
 numgen drop | i46 | * | numgen random mod 4 1 counter drop
 numgen jump | i46 | * | numgen inc mod 2 vmap { 0 : jump u2, 1 : continue } ;; counter
 numgen mark | i46 | * | meta mark set numgen inc mod 3 ;; meta mark 1 counter accept
@@ -448,7 +448,7 @@ sequence drop | i46 | * | tcp sequence < 1000000000 counter drop
 checksum drop | i4 | * | ip checksum < 30000 counter drop
 window drop | i46 | * | tcp window 1024 counter drop
 osf drop | i46 | pif | osf name "Linux" counter drop
-cgroup drop | i46 | o | meta cgroup != 5 counter $rare drop
+cgroup drop | i46 | o | meta cgroup != 5 $rare counter drop
 queue bypass | i46 | * | $rare counter queue num 5 bypass
 queue | i46 | * | $rare counter queue num 5
 queue range | i46 | * | $rare counter queue num 5-7 fanout,bypass

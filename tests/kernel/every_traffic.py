@@ -22,6 +22,8 @@ PROTOCOLS = {
     MOBILITY: r"\bmh\b|mobility",
 }
 KINDS4 = ((8, 0), (8, 0), (0, 0), (8, 1), (13, 0), (17, 0))
+ASKED4, ASKED6 = {r"icmp gateway": (5, 1), r"icmp mtu": (3, 4)}, {r"icmpv6 mtu": (2, 0), r"max-delay": (130, 0), r"param-problem": (4, 1)}
+"""ICMP messages that are sent only where a rule looks into them."""
 
 
 def packets_for_everything(plan: Plan, count: int) -> list[PacketSpec]:
@@ -47,8 +49,13 @@ def packets_for_everything(plan: Plan, count: int) -> list[PacketSpec]:
             _rare(plan, spec, rng.choice(fitting or [SCTP, DCCP, UDPLITE, ESP, COMP]))
         elif spec["how"] != "socket" and spec["proto"] == "tcp" and plan.chance(0.75):
             spec["options"] = _padded(rng.choice(options) if options and plan.chance(0.6) else rng.choice(list(OPTIONS.values())))
-        elif spec["how"] != "socket" and spec["proto"] == "icmp" and not six and plan.chance(0.3):
-            spec["icmp"] = list(rng.choice(KINDS4))
+        elif spec["how"] != "socket" and spec["proto"] == "icmp":
+            messages = [kind for words, kind in (ASKED6 if six else ASKED4).items() if re.search(words, rules)]
+            if messages and plan.chance(0.4):
+                spec["icmp"] = list(rng.choice(messages))
+                spec["size"] = max(spec.get("size", 0), 120)  # room for the packet it does not quote
+            elif not six and plan.chance(0.3):
+                spec["icmp"] = list(rng.choice(KINDS4))
     return found
 
 
@@ -65,6 +72,8 @@ def _rare(plan: Plan, spec: PacketSpec, proto: int) -> None:
     spec["proto"], spec["kind"] = proto, plan.rng.choice((0, 0, 1))
     for key in ("icmp", "options", "size"):
         spec.pop(key, None)
+    if proto == SCTP and plan.chance(0.5):
+        spec["chunk_flags"] = 1
 
 
 def _padded(text: str) -> str:

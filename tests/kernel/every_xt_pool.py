@@ -27,7 +27,7 @@ bpf | 46 | * | -m bpf --bytecode "4,48 0 0 9,21 0 1 17,6 0 0 1,6 0 0 0"
 cgroup | 46 | O | -m cgroup $not--cgroup 0
 cgroup path | 46 | O | -m cgroup $not--path ""
 cluster | 46 | PIF | -m cluster --cluster-total-nodes 2 $not--cluster-local-node 1 --cluster-hash-seed 0xdeadbeef
-comment | 46 | * | -m comment --comment "a remark"
+comment | 46 | * | -p $proto -m comment --comment "a remark"
 connbytes packets | 46 | * | -m connbytes $not--connbytes 1:2 --connbytes-mode packets --connbytes-dir $cbdir
 connbytes bytes | 46 | * | -m connbytes $not--connbytes 1:100 --connbytes-mode bytes --connbytes-dir $cbdir
 connbytes avgpkt | 46 | * | -m connbytes $not--connbytes 30: --connbytes-mode avgpkt --connbytes-dir $cbdir
@@ -85,7 +85,7 @@ policy in | 46 | PIF | -m policy --dir in --pol $pol
 policy out | 46 | FOT | -m policy --dir out --pol $pol
 quota | 46 | * | -m quota $not--quota 100
 realm | 4 | IFOT | -m realm $not--realm 0
-recent set | 46 | * | -m recent --name $rc --set
+recent set | 46 | * | -m recent --name $rc $not--set
 recent check | 46 | * | -m recent --name $rc $not--rcheck
 recent update | 46 | * | -m recent --name $rc $not--update --seconds 60 --hitcount 2
 recent remove | 46 | * | -m recent --name $rc --remove
@@ -220,8 +220,8 @@ SNAT port | 4 | nat | T | $tu -j SNAT --to-source $a:31000
 SNAT persistent | 4 | nat | TI | $m -j SNAT --to-source 192.0.2.200 --persistent
 SNAT6 | 6 | nat | T | $m -j SNAT --to-source $b
 SNPT | 6 | mangle | T | -s 2001:db8:1::/64 -j SNPT --src-pfx 2001:db8:1::/64 --dst-pfx 2001:db8:77::/64
-DNPT | 6 | mangle | P | -d 2001:db8:77::/64 -j DNPT --src-pfx 2001:db8:77::/64 --dst-pfx 2001:db8:1::/64
-SYNPROXY | 46 | filter | IF | -p tcp --dport $p -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460
+DNPT | 6 | mangle | P | -d 2001:db8:1::/64 -j DNPT --src-pfx 2001:db8:1::/64 --dst-pfx 2001:db8:2::/64
+SYNPROXY | 46 | filter | IF | -p tcp --dport $p -m conntrack --ctstate INVALID,UNTRACKED,NEW -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460
 TCPMSS | 46 | mangle | * | -p tcp --syn -j TCPMSS --set-mss 1400
 TCPMSS clamp | 46 | mangle | FOT | -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
 TCPOPTSTRIP | 46 | mangle | * | -p tcp -j TCPOPTSTRIP --strip-options 2,4,8
@@ -318,14 +318,14 @@ in | $not-i $d
 logical in | --logical-in $br
 """
 EBTARGETS = """
-ebt ACCEPT | -j ACCEPT
+ebt ACCEPT | $not-s $mac -j ACCEPT
 ebt DROP | -p IPv4 --ip-dst $a --ip-proto udp --ip-dport $p -j DROP
-ebt CONTINUE | -j CONTINUE
-ebt RETURN | -j RETURN
-ebt mark set | -j mark --mark-set 0x$k --mark-target CONTINUE
-ebt mark or | -j mark --mark-or 0x4
-ebt log | --log-level info --log-prefix "eb" --log-ip -j CONTINUE
-ebt nflog | --nflog-group 5 -j CONTINUE
+ebt CONTINUE | $not-s $mac -j CONTINUE
+ebt RETURN | $not-d $mac -j RETURN
+ebt mark set | $not-s $mac -j mark --mark-set 0x$k --mark-target CONTINUE
+ebt mark or | $not-d $mac -j mark --mark-or 0x4
+ebt log | $not-s $mac --log-level info --log-prefix "eb" --log-ip -j CONTINUE
+ebt nflog | $not-s $mac --nflog-group 5 -j CONTINUE
 """
 ARPTABLES = """
 arpt opcode | --opcode 1
@@ -333,12 +333,12 @@ arpt source ip | $not-s $n4
 arpt destination ip | $not-d $a
 arpt source mac | $not--source-mac $mac
 arpt in | $not-i $d
-arpt h-type | --h-type 1
-arpt proto-type | --proto-type 0x800
-arpt h-length | --h-length 6
+arpt h-type | $not--h-type 1
+arpt proto-type | $not--proto-type 0x800
+arpt h-length | $not--h-length 6
 """
 ARPTARGETS = """
-arpt ACCEPT | -j ACCEPT
+arpt ACCEPT | $not-s $a -j ACCEPT
 arpt DROP | -s $a -d $a2 -j DROP
 arpt mangle | -d $a -j mangle --mangle-ip-s $a2
 """

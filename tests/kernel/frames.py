@@ -94,6 +94,8 @@ def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
     if proto in (1, 58) and len(body) >= 8:
         kind, code = body[0], body[1]
         what = f"{kind}/{code}"
+        if proto == tag.proto and kind == tag.icmp_type and body[8:].startswith(tag.token):
+            return "request", what  # an error message too, when it is what was sent: it quotes nothing
         if proto == 58 and kind in ND_TYPES:
             return "nd", what
         if kind in (ICMP_ERRORS4 if proto == 1 else ICMP_ERRORS6):

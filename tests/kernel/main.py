@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--vm", action="store_true", help="run on Debian's 6.1 kernel in an emulator")
     parser.add_argument("--stop-at", type=int, default=0, help="end after this many wrong cases")
     parser.add_argument("--without", default="", metavar="KINDS", help="leave out nft, xt, ipv6 (comma-separated)")
+    parser.add_argument("--holding", default="", metavar="KINDS",
+                        help="with --every: only hosts with rules of these kinds, as --coverage names them (comma-separated)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args(argv)
     if os.geteuid():
@@ -46,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.self_test:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
-          + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked)
+          + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked + (f" --holding '{args.holding}'" if args.holding else ""))
     if args.stacked and not stacked.makeable():
         print("this kernel makes none of them: try --vm", file=sys.stderr)
         return 2
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     step = every.EVERY if args.every else stacked.EVERY if args.stacked else 1
     summary = judge.run(args.cases, args.seed, args.jobs, first=args.first + step - 1, step=step,
                         everything=args.every, progress=not args.quiet and sys.stdout.isatty(),
-                        stop_at=args.stop_at, without=without)
+                        stop_at=args.stop_at, without=without, holding=frozenset(args.holding.split(",")) - {""})
     summary.print()
     if args.coverage:
         for tag, (hits, misses, unsure) in sorted(summary.coverage.items()):

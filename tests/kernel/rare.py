@@ -19,7 +19,7 @@ def body(proto: int, spec: dict[str, Any], token: bytes, checksum: Callable[[byt
         if kind:  # no association begins with data: conntrack calls it invalid
             chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(token), 1, 0, 0, 0) + token
         else:
-            chunk = struct.pack(">BBH", 1, spec.get("flags", 0) & 1, 20) + token + struct.pack(">HHI", 1, 1, 5)
+            chunk = struct.pack(">BBH", 1, spec.get("chunk_flags", 0), 20) + token + struct.pack(">HHI", 1, 1, 5)
         whole = ports + struct.pack(">II", 5 if kind else 0, 0) + chunk
         return whole[:8] + struct.pack("<I", crc32c(whole)) + whole[12:]
     if proto == DCCP:

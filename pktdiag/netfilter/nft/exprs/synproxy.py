@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_SYN
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookResult
+from pktdiag.netfilter.context import COOKIE, HANDSHAKE, HookResult
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
@@ -22,10 +22,9 @@ class Synproxy(NamedTuple):
         if packet.proto != IPPROTO_TCP:
             return BREAK
         if packet.tcp_flags & TCP_SYN:
-            return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, "SYNPROXY answers the SYN itself", "tcp syn-ack", "synproxy"))
-        if packet.tcp_flags & TCP_ACK and not packet.tcp_flags & (TCP_FIN | TCP_RST):
-            # a valid cookie opens the connection to the server (NF_STOLEN), any other ACK is dropped (NF_DROP)
-            return Verdict(NF_STOLEN, "", HookResult("stolen", "", None, "SYNPROXY keeps the ACK and checks its cookie", None, "synproxy"))
+            return Verdict(NF_STOLEN, "", HookResult("unknown", "", None, HANDSHAKE))
+        if packet.tcp_flags & TCP_ACK:  # NF_STOLEN, or NF_DROP; unlike the target of xtables with whatever flags beside
+            return Verdict(NF_STOLEN, "", HookResult("unknown", "", None, COOKIE))
         return None
 
     def acts(self) -> bool:

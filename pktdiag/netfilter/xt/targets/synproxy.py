@@ -7,7 +7,7 @@ from struct import unpack_from
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
-from pktdiag.netfilter.context import HookContext, HookResult, Unknown
+from pktdiag.netfilter.context import COOKIE, HANDSHAKE, HookContext, HookResult, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 MSS, WSCALE, SACK_PERM, TIMESTAMP, ECN = 1, 2, 4, 8, 0x10
@@ -33,10 +33,9 @@ def evaluate(info: SynProxy, ctx: HookContext, rule: RuleRef | None) -> HookResu
     if packet.proto != IPPROTO_TCP:
         return None
     if packet.tcp_flags & TCP_SYN and not packet.tcp_flags & (TCP_ACK | TCP_FIN | TCP_RST):
-        return HookResult("stolen", "", rule, "SYNPROXY answers the SYN itself and opens the real connection once the handshake is done",
-                          "syn-ack", "synproxy")
+        return HookResult("unknown", "", rule, HANDSHAKE)
     if packet.tcp_flags & TCP_ACK and not packet.tcp_flags & (TCP_FIN | TCP_RST | TCP_SYN):
-        return HookResult("stolen", "", rule, "SYNPROXY takes the ACK that completes its handshake", None, "synproxy")
+        return HookResult("unknown", "", rule, COOKIE)
     return None
 
 
