@@ -133,14 +133,14 @@ def _prefers_source(way: RouteResult) -> bool:
 
 
 def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -> bool:
-    """tcp_v4_send_reset(): never for a reset, and only for packets meant for this host.
+    """tcp_v4_send_reset(): never for a reset, and without a socket only for packets meant for this host.
 
     ``sock``: the listener that refuses. Its mark and device are used; since v6.13 the reset is also its own (skb_set_owner_edemux
     in ip_send_unicast_reply), as far as rules ask whose packet it is. That version shows by a sysctl of v6.14.
     """
     packet = skb.packet
     decision = skb.route if isinstance(skb.route, RouteResult) else None
-    if packet.tcp_flags & TCP_RST or (decision is not None and (decision.kind != "local" or (decision.foreign and sock is None))):
+    if packet.tcp_flags & TCP_RST or (sock is None and decision is not None and (decision.kind != "local" or decision.foreign)):
         return False
     answer = _reset_packet(packet)
     if packet.ip_options:

@@ -183,6 +183,8 @@ class Judgement:
         if who is None or who.process != "kernel":
             proto = self.sender.tag.proto
             moved = truth.counters.get(self.names.get(who.netns, ""), {}) if who else {}
+            if any(s.proto == 6 and s.what and int(s.what, 16) & 0x12 == 0x12 for s in truth.answer):
+                return  # a SYN-ACK whose segment size, changed by a rule, does not say whose it is
             if proto == 6 and moved.get("TcpInSegs") and not moved.get("TcpOutRsts") and (
                     not set(reasons) - {"OTHERHOST"} or moved.get("TcpOutSegs")
                     or (moved.get("TcpExtListenDrops") and not moved.get("TcpExtListenOverflows") and self._redirected())):
