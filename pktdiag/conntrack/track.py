@@ -7,13 +7,15 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 from __future__ import annotations
 
 from pktdiag.conntrack import expect, protocols, table
-from pktdiag.conntrack.status import IPS_EXPECTED, IPS_SEEN_REPLY, STATE_WORDS, is_reply
+from pktdiag.conntrack.status import IPS_EXPECTED, IPS_OFFLOAD, IPS_SEEN_REPLY, STATE_WORDS, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.kernel import (
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
+    IPPROTO_TCP,
     NF_INET_LOCAL_OUT,
+    NF_INET_PRE_ROUTING,
     NFPROTO_IPV4,
 )
 from pktdiag.model.packet import Packet
@@ -32,6 +34,11 @@ def attach(answer: Skb, cause: Skb) -> None:
         answer.ct_state = CtState.RELATED if is_reply(cause.ct_state) else CtState.RELATED_REPLY
     elif seen_by_conntrack(cause):
         answer.ct_state = CtState.RELATED
+
+
+FAST_PATH = ("whether a flowtable still holds this connection, which is marked as offloaded: then its packets go straight from device to "
+             "device, past the rules of PREROUTING, FORWARD and POSTROUTING")
+"""net/netfilter/nf_flow_table_ip.c: nf_flow_offload_ip_hook(), at ingress; a FIN or a reset takes the connection back."""
 
 
 def conntrack_in(ctx: HookContext) -> HookResult:
@@ -59,6 +66,8 @@ def conntrack_in(ctx: HookContext) -> HookResult:
                 return made
             found = made, False
         conn, reply = found
+        if conn.status & IPS_OFFLOAD and ctx.hook == NF_INET_PRE_ROUTING and not (packet.proto == IPPROTO_TCP and packet.tcp_flags & 5):
+            return HookResult("unknown", "", None, FAST_PATH)
         if reply:
             state = CtState.ESTABLISHED_REPLY
         elif conn.status & IPS_SEEN_REPLY:
