@@ -29,7 +29,7 @@ else:
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-STAMP = f"7 {sys.version} {sys.flags.optimize} {FOLDER}"
+STAMP = f"8 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format, interpreter, place: code of another one is not ours."""
 STRAY = 4
 """So many modules or functions beyond the track are worth a new image: each costs every later run some 30 µs."""
@@ -51,7 +51,7 @@ class Image:
         self._file = descriptor
         self._base = 0
         self.tracks: dict[str, tuple[tuple[int, int], ...]] = {}
-        """Command: offset and length of pieces, each (stamps, codes), a tuple each for its modules."""
+        """Command: offset and length of its pieces: the stamps of its modules, then their codes, some modules' in each."""
         self._rest = (0, 0)
         self._tail: Any = None
         self._modules = Modules()
@@ -91,7 +91,7 @@ class Image:
         if command not in self.tracks:
             return
         try:
-            stamps, codes = self.read(command)
+            stamps = self.stamps(command)
         except (OSError, ValueError, EOFError, TypeError):
             return
         modules = sys.modules
@@ -114,8 +114,10 @@ class Image:
                     module.__package__, module.__path__ = stamp[0], spec.submodule_search_locations  # type: ignore[assignment]
                 else:
                     module.__package__ = above
-            for module, code in zip(made, codes):
-                self.fill(module, code)
+            waiting = iter(made)
+            for piece in self.tracks[command][1:]:  # run before the next is read, which takes over the memory
+                for code in loads(self._bytes(*piece)):
+                    self.fill(next(waiting), code)
         except Exception:
             for stamp in stamps:
                 modules.pop(stamp[0], None)
@@ -167,14 +169,10 @@ class Image:
         code: CodeType = loads(self._bytes(offset, length))
         return code
 
-    def read(self, command: str) -> "tuple[tuple[Stamp, ...], tuple[CodeType, ...]]":
-        """A track: the stamps and the code of its modules. It comes in pieces: the memory of one serves for the next."""
-        stamps: tuple[Stamp, ...] = ()
-        codes: tuple[CodeType, ...] = ()
-        for offset, length in self.tracks[command]:
-            more_stamps, more_codes = loads(self._bytes(offset, length))
-            stamps, codes = stamps + more_stamps, codes + more_codes
-        return stamps, codes
+    def stamps(self, command: str) -> "tuple[Stamp, ...]":
+        """Those of a track's modules."""
+        stamps: tuple[Stamp, ...] = loads(self._bytes(*self.tracks[command][0]))
+        return stamps
 
     def _bytes(self, offset: int, length: int) -> bytes:
         return posix.pread(self._file, length, self._base + offset)
