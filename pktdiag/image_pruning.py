@@ -7,7 +7,7 @@ quicker: see ``image_making``.
   package for a ``__path__``, and makes two exceptions of the answer;
 - ``os.read`` becomes ``posix.read`` where both are the same object, so that a run without ``os.path`` or ``os.environ`` never
   imports ``os`` and the abstract base classes behind it (1 ms); ``struct`` becomes the C module behind it;
-- a record's fields become one tuple, and it gets its constructor (``model.record`` works both out where they are missing).
+- a record becomes the plain subclass of ``tuple`` that ``model.record`` would have made of it, constructor and all.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ class _Pruning(ast.NodeTransformer):
         self.generic_visit(node)
         body = _spoken(node.body)
         if any(isinstance(base, ast.Name) and base.id == "NamedTuple" for base in node.bases):
-            body += _record(body)
+            node.bases = [ast.copy_location(ast.Name("tuple", ast.Load()), node)]
+            body = _record(body)
         node.body = [_plain(one) for one in body if not _bare(one)] or [ast.Pass()]
         return node
 
@@ -134,11 +135,19 @@ class _Pruning(ast.NodeTransformer):
 
 
 def _record(body: list[ast.stmt]) -> list[ast.stmt]:
-    """What ``model.record`` would have to work out: the fields' names, and a constructor."""
+    """The body of a record's class with all that ``model.record`` gives it."""
     fields = {one.target.id: one.value for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)}
-    defaults = ", ".join(f"{field}={field}" if value is not None else field for field, value in fields.items())
-    given = "".join(f"{field}, " for field in fields)
-    return ast.parse(f"_fields = {tuple(fields)!r}\ndef __new__(_cls, {defaults}): return __tuple__(_cls, ({given}))").body
+    defaults = [field for field, value in fields.items() if value is not None]
+    parameters = ", ".join(f"{field}={field}" if field in defaults else field for field in fields)
+    each = "".join(f"{field}, " for field in fields)
+    before = "_make, _replace, _asdict, __getnewargs__, __repr__ = NamedTuple.methods"
+    behind = f"""
+_fields = __match_args__ = {tuple(fields)!r}
+_field_defaults = {{{"".join(f"{field!r}: {field}, " for field in defaults)}}}
+__slots__ = ()
+def __new__(_cls, {parameters}): return __tuple__(_cls, ({each}))
+{f"{each}= NamedTuple.getters[:{len(fields)}]" if fields else ""}"""
+    return [*ast.parse(before).body, *body, *ast.parse(behind).body]
 
 
 def _taken(module: str, name: str) -> ast.expr:

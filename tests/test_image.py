@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-WRITING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+WRITING = {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONHASHSEED": "1"}
 SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, posix\n"
         "posix._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
         " if type(getattr(m, '__loader__', None)).__name__ == 'Image')), sys.stdout.flush())\n"
@@ -98,6 +98,26 @@ def test_functions_that_sleep_answer_as_if_awake(copy: Path) -> None:
         runs = [subprocess.run([sys.executable, "-I", "-S", root / "pktdiag" / "launch.py", *argv], capture_output=True, text=True,
                                timeout=60, check=False, env=environment) for root in (copy, ROOT)]
         assert (runs[0].returncode, runs[0].stdout, runs[0].stderr) == (runs[1].returncode, runs[1].stdout, runs[1].stderr)
+
+
+RECORDS = ALL + """
+import pickle
+for name in list(made.missed):
+    for cls in list(vars(__import__(name, fromlist=['__name__'])).values()):
+        if isinstance(cls, type) and hasattr(cls, '_fields') and cls.__module__ == name:
+            one = cls._make(range(len(cls._fields)))
+            named = one._asdict()
+            print(cls.__mro__, cls.__qualname__, type(cls), cls.__match_args__, cls._field_defaults, one.__getnewargs__(), tuple(one), named)
+            print(cls(*one) == cls(**named) == one == pickle.loads(pickle.dumps(one)), one._replace(**{n: 0 for n in list(named)[:1]}) == one)
+            print({n: getattr(one, n) for n in cls._fields} == named, sorted(set(vars(cls)) - {'__doc__', '__annotations__', '__annotate__'}))
+            print(repr(one))
+"""
+
+
+def test_records_out_of_the_image_are_those_of_their_source(copy: Path) -> None:
+    plain = saved(copy, RECORDS).stdout
+    saved(copy, ALL + "image_making.save(made)\n")
+    assert saved(copy, RECORDS).stdout == plain and plain.count("<class 'tuple'>") > 100
 
 
 def test_a_stub_is_found_wherever_it_went(copy: Path) -> None:

@@ -19,19 +19,19 @@ else:
 
     class _RecordType(type):
         """Turns annotated class attributes into tuple fields, as ``typing.NamedTupleMeta`` does: what it makes is a plain
-        subclass of ``tuple``, so that nothing is looked up in a class between. ``image_making`` leaves the fields' names in
-        ``_fields`` instead, and a constructor."""
+        subclass of ``tuple``, so that nothing is looked up in a class between. ``image_pruning._record`` says the same as a
+        class statement, which costs a fifth less."""
 
         def __new__(mcls, name, bases, namespace):
             if not bases:
                 return _new_type(mcls, name, (tuple,), namespace)
-            fields = namespace.get("_fields") or tuple(namespace.get("__annotations__") or _annotated(namespace))
+            fields = tuple(namespace.get("__annotations__") or _annotated(namespace))
             defaults = {field: namespace[field] for field in fields if field in namespace}
             namespace.update(zip(fields, _getters))
             namespace["__slots__"] = ()
             namespace["_field_defaults"] = defaults
             namespace["_fields"] = namespace["__match_args__"] = fields
-            return _new_type(type, name, (tuple,), {**_METHODS, **namespace})
+            return _new_type(type, name, (tuple,), {"__new__": staticmethod(_first), **_METHODS, **namespace})
 
     def _annotated(namespace):
         """Python 3.14 keeps annotations behind a function (PEP 649, PEP 749)."""
@@ -72,8 +72,9 @@ else:
     def _repr(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in zip(self._fields, self))})"
 
-    _METHODS = {"__new__": staticmethod(_first), "_make": classmethod(_make), "_replace": _replace, "_asdict": _asdict,
-                "__getnewargs__": _getnewargs, "__repr__": _repr}
+    _METHODS = {"_make": classmethod(_make), "_replace": _replace, "_asdict": _asdict, "__getnewargs__": _getnewargs, "__repr__": _repr}
 
     class NamedTuple(metaclass=_RecordType):
         """A tuple with named fields, given as annotations."""
+
+        getters, methods = _getters, tuple(_METHODS.values())
