@@ -119,6 +119,8 @@ class Fate(NamedTuple):
     drop: Drop | None
     netns: str
     device: str
+    duplicate: bool = False
+    """Of a copy that a rule sent elsewhere (TEE, dup): not what was asked about."""
 
 
 class Outcome(NamedTuple):

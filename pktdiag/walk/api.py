@@ -148,7 +148,7 @@ def main_fate(record: LegRecord) -> Fate:
         bystander = fate.drop is not None and fate.drop.cause in _BYSTANDER_CAUSES
         return (_RANK.get(fate.verdict, 4), int(bystander))
 
-    return min(record.fates, key=rank)
+    return min([fate for fate in record.fates if not fate.duplicate] or record.fates, key=rank)
 
 
 def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:

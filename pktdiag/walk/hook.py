@@ -63,4 +63,10 @@ def _forward_frame(walk: Walk, ns: NamespaceView, stage: str, device: Link | Non
                   cause="device-gone")
         return
     walk.step(ns, stage, device, f"A rule sends the frame out of {target.name}: {result.text}.", rule=result.rule)
+    neighbour = skb.extra.pop("nft_fwd_to", None)
+    if isinstance(neighbour, bytes):  # neigh_xmit()
+        from pktdiag.walk import neighbour as link_layer
+
+        link_layer.output(walk, ns, target, neighbour, skb)
+        return
     stage_of_device.transmit(walk, ns, target, skb)

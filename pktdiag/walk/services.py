@@ -136,9 +136,17 @@ class WalkServices:
         return bind.redirect(ctx, range_)
 
     def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
-        """nf_dup_ipv4(): the copy is sent to the gateway by this namespace; its own way is not part of the answer."""
-        where = format_address(gateway) if gateway else f"interface {oif}"
-        self.note(ctx, f"A copy of the packet is sent to {where}; the copy is not followed.")
+        """A copy is made now and sent before the packet itself goes on (``copies``)."""
+        from pktdiag.walk import copies
+
+        if gateway is not None:
+            self.note(ctx, f"A copy of the packet is sent to {format_address(gateway)}.")
+            copies.to_gateway(self.walk, ctx, gateway, oif or 0)
+            return
+        out = ctx.ns.link(oif) if oif else None
+        self.note(ctx, f"A copy of the frame is sent out of {out.name if out else f'interface {oif}, which is gone'}.")
+        if out is not None:
+            copies.out_of(self.walk, ctx.ns, ctx.skb, out)
 
 
 def stage_of(ctx: HookContext) -> str:

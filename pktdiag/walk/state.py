@@ -94,6 +94,8 @@ class Walk:
         """Whatever a module needs to remember during one replay, keyed by (module name, …)."""
         self.leg = LegRecord(question.packet)
         self.backlog: deque[tuple[Callable[[], None], NamespaceView, Link | None, Skb]] = deque()
+        self.copying = False
+        """While a copy that a rule sent elsewhere is on its way (``copies``)."""
         self.silent = 0
         """Above zero while something is only simulated (an ARP exchange): nothing is recorded."""
         self._chooser = chooser
@@ -131,6 +133,7 @@ class Walk:
     def step(self, ns: NamespaceView, stage: str, device: Link | None, text: str, *, rule: RuleRef | None = None,
              clauses: tuple[Clause, ...] = (), detail: dict[str, Any] | None = None, packet: Packet | None = None) -> None:
         if not self.silent:
+            text = f"The copy: {text}" if self.copying else text
             self.leg.steps.append(Step(ns.id, stage, device.name if device else "", text, rule, clauses, detail, packet))
 
     def sight(self, ns: NamespaceView, device: Link, direction: str, skb: Skb) -> None:
@@ -150,7 +153,7 @@ class Walk:
             self.leg.hits.append(rule)
 
     def answer(self, answer: Answer) -> None:
-        if not self.silent:
+        if not self.silent and not self.copying:
             self.leg.answers.append(answer)
 
     # -- the ends of a copy -----------------------------------------------------------------------------------------
@@ -158,7 +161,7 @@ class Walk:
         if self.silent:
             self.memory.setdefault("silent-ends", []).append(fate)
         else:
-            self.leg.fates.append(fate)
+            self.leg.fates.append(fate._replace(duplicate=True) if self.copying else fate)
 
     def drop(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, reason: str, text: str, *,
              rule: RuleRef | None = None, counters: tuple[str, ...] = (), cause: str = "", answer: str | None = None,
@@ -194,8 +197,10 @@ class Walk:
 
     def run_backlog(self) -> None:
         """process_backlog(): until nothing waits."""
+        was_copying = self.copying
         while self.backlog:
             event, ns, device, skb = self.backlog.popleft()
+            self.copying = "duplicate" in skb.extra
             self._events += 1
             if self._events > MAX_EVENTS:
                 self.backlog.clear()
@@ -203,6 +208,7 @@ class Walk:
                             f"after {MAX_EVENTS} frames")
                 return
             self.guarded(event, ns, device, skb)
+        self.copying = was_copying
 
     def guarded(self, event: Callable[[], None], ns: NamespaceView, device: Link | None, skb: Skb) -> None:
         """Runs one event; what could not be read becomes a condition instead of an error."""
