@@ -9,6 +9,10 @@ import os
 
 from pktdiag.collect import procfs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pktdiag.collect.mounts import Listed
+
 
 class Census:
     """Goes through /proc as far as somebody wants to know, and remembers."""
@@ -18,7 +22,7 @@ class Census:
         """Not looked at yet, the next one last; None before the start."""
         self._found: dict[int, list[int]] = {}
         self._mounts: bytes | None = None
-        self._mounted: list[tuple[int, str]] | None = None
+        self._mounted: Listed | None = None
 
     def mounts(self) -> bytes:
         """Our mount table: two milliseconds of the kernel's time for a thousand mounts."""
@@ -26,12 +30,11 @@ class Census:
             self._mounts = procfs.read(f"{procfs.PROC}/self/mountinfo") or b""
         return self._mounts
 
-    def mounted(self) -> list[tuple[int, str]]:
-        """See :func:`mounts.listed`."""
+    def mounted(self) -> Listed:
         if self._mounted is None:
-            from pktdiag.collect.mounts import listed
+            from pktdiag.collect.mounts import Listed
 
-            self._mounted = listed(self.mounts())
+            self._mounted = Listed(self.mounts())
         return self._mounted
 
     def first(self, inode: int) -> int | None:

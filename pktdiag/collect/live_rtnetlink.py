@@ -126,15 +126,11 @@ class RtnetlinkPart(Asking):
 
         return self.ask(("mdb", bridge), f"multicast groups of bridge {bridge}", lambda: read_mdb(self.door.route(), bridge))
 
-    def tc(self, ifindex: int) -> Mapping[str, Sequence[str]]:
-        from pktdiag.collect.rtnl_tc import read_filters, read_qdiscs
+    def tc(self, ifindex: int, side: str) -> Sequence[str]:
+        from pktdiag.collect.rtnl_tc import read_filters
 
-        def read() -> dict[str, tuple[str, ...]]:
-            netlink = self.door.route()
-            qdiscs = self.ask("qdiscs", "queueing disciplines", lambda: read_qdiscs(netlink))
-            return read_filters(netlink, ifindex, qdiscs.get(ifindex, ()))
-
-        return self.ask(("tc", ifindex), f"tc filters of interface {ifindex}", read)
+        return self.ask(("tc", ifindex, side), f"tc filters of interface {ifindex}",
+                        lambda: read_filters(self.door.route(), ifindex, side))
 
     def bpf_attached(self, ifindex: int) -> Sequence[str]:
         from pktdiag.collect.bpf import read_attached

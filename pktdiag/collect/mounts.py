@@ -88,15 +88,25 @@ def mentions(data: bytes, wanted: bytes) -> Iterator[bytes]:
         at = data.find(wanted, end)
 
 
-def listed(data: bytes) -> list[tuple[int, str]]:
-    """(inode, path) of network namespaces in our own mount table, in the order in which they were mounted. Not looked at: a
-    path may name something else by now, or be hidden."""
-    found = []
-    for line in mentions(data, b" net:["):
-        _, _, _, root, target, rest = line.split(b" ", 5)
-        if b" - nsfs " in rest and root.startswith(b"net:["):
-            found.append((int(root[5:-1]), unescape(target.decode("utf-8", "surrogateescape"))))
-    return found
+class Listed:
+    """(inode, path) of the network namespaces in our own mount table, in the order in which they were mounted. Not looked at: a
+    path may name something else by now, or be hidden. A line is taken apart when it is asked for: a search looks at few of many."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, data: bytes) -> None:
+        # Spaces in names are escaped: these two can stand nowhere but in the root and in front of the filesystem's type.
+        self._lines = [line for line in data.split(b"\n") if b" net:[" in line and b" - nsfs " in line]
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, number: int) -> tuple[int, str]:
+        _, _, _, root, target, _ = self._lines[number].split(b" ", 5)
+        return int(root[5:-1]), unescape(target.decode("utf-8", "surrogateescape"))
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return (self[number] for number in range(len(self._lines)))
 
 
 def namespace_mounts(pid: int | str = "self", inode: int | None = None, data: bytes | None = None) -> list[NamespaceMount]:

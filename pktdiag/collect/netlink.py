@@ -65,7 +65,7 @@ _header_at = _HEADER.unpack_from
 _INT = Struct("=i")
 _TIMEOUT = Struct("@ll").pack(10, 0)  # struct timeval
 
-_RECEIVE_SIZE = 1 << 16  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees more asked for
+RECEIVE_SIZE = 1 << 16  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees more asked for
 
 
 class Interrupted(OSError):  # noqa: N818
@@ -91,6 +91,8 @@ class Netlink:
 
     def __init__(self, protocol: int) -> None:
         self.protocol = protocol
+        self.chunk = RECEIVE_SIZE
+        """Bytes to receive at a time; the kernel does not fill more of a dump in one go."""
         self._sequence = 0
         self._socket = _socket.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol)
         try:
@@ -126,8 +128,8 @@ class Netlink:
         return first
 
     def _receive(self) -> bytes:
-        chunk = self._socket.recv(_RECEIVE_SIZE)
-        if len(chunk) == _RECEIVE_SIZE:  # cut off: what followed is lost
+        chunk = self._socket.recv(self.chunk)
+        if len(chunk) == self.chunk:  # cut off: what followed is lost
             raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
         return chunk
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from errno import EMSGSIZE
 from struct import Struct
 
-from pktdiag.collect.netlink import Netlink, Unfiltered, attribute, attributes, nested, text, text_attribute, u32
+from pktdiag.collect.netlink import RECEIVE_SIZE, Netlink, Unfiltered, attribute, attributes, nested, text, text_attribute, u32
 from pktdiag.model.host import Link, LinkRef
 from pktdiag.model.kernel import IFF_LOOPBACK
 
@@ -65,11 +66,12 @@ def read_links_of(door: Door, kinds: tuple[str, ...]) -> tuple[Link, ...]:
     for kind in kinds:
         if kind in _unknown_kinds:
             continue
-        netlink = netlink or door.spare_route()
+        if netlink is None:
+            netlink = door.spare_route()
+            netlink.chunk = _FEW
         wanted = attribute(IFLA_INFO_KIND, kind.encode() + b"\0")
-        body = _IFINFO.pack(0, 0, 0, 0, 0) + _EXT_MASK + nested(IFLA_LINKINFO, wanted)
         try:
-            payloads = netlink.dump(RTM_GETLINK, body, fits=_mentions(wanted))
+            payloads = _dump_kind(netlink, wanted)
         except Unfiltered:
             _unknown_kinds.add(kind)
             netlink.close()
@@ -79,6 +81,24 @@ def read_links_of(door: Door, kinds: tuple[str, ...]) -> tuple[Link, ...]:
     if netlink is not None:
         netlink.close()
     return tuple(sorted(found, key=_ifindex))
+
+
+_FEW = 8193
+"""Bytes to receive at a time: the kernel fills as much before it can be told that it is of no use (netlink_dump). Odd, so that a
+full chunk is not taken for a truncated one."""
+
+
+def _dump_kind(netlink: Netlink, wanted: bytes) -> list[bytes]:
+    """The interfaces of a kind. Raises Unfiltered."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + nested(IFLA_LINKINFO, wanted)
+    try:
+        # Where a mask is given, the kernel adds up the size of every interface's message first (rtnl_calcit).
+        return netlink.dump(RTM_GETLINK, body, fits=_mentions(wanted))
+    except OSError as error:
+        if error.errno != EMSGSIZE:
+            raise
+    netlink.chunk = RECEIVE_SIZE  # a thousand other names
+    return netlink.dump(RTM_GETLINK, body + _EXT_MASK, fits=_mentions(wanted))
 
 
 def _mentions(attribute: bytes) -> Callable[[bytes], bool]:

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pktdiag.collect.mounts import Listed
+
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 _S32 = Struct("=i")
@@ -35,7 +37,7 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
         size = min(size * 2, LARGEST_BATCH)
 
 
-def towards(netlink: Netlink, wanted: int, candidates: list[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
+def towards(netlink: Netlink, wanted: int, candidates: Listed) -> Iterator[list[tuple[int, int, str]]]:
     """As :func:`ids_of`, for candidates in order of age: ids are given out in ascending order (__peernet2id_alloc: the lowest
     free one), so that a few soundings lead to the neighbourhood of the wanted one. Where they mislead, everybody is asked. One
     answer costs the kernel a search through all ids of the asking namespace."""
@@ -56,7 +58,7 @@ def towards(netlink: Netlink, wanted: int, candidates: list[tuple[int, str]]) ->
         if (low, high) == before:
             break
     if high - low <= 2 * SOUNDINGS:
-        yield ask(netlink, candidates[low:high])
+        yield ask(netlink, [candidates[place] for place in range(low, high)])
     yield from ids_of(netlink, candidates)
 
 

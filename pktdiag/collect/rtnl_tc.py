@@ -11,16 +11,12 @@ from sys import byteorder
 
 from pktdiag.collect.netlink import Netlink, attribute_list, attributes, text, u32
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 _TCMSG = Struct("=BxxxiIII")  # struct tcmsg: family, ifindex, handle, parent, info
 _GACT = Struct("=IIi")  # tc_gen: index, capab, action
 _MIRRED = Struct("=IIiiiiI")  # tc_gen: index, capab, action, refcnt, bindcnt; eaction, ifindex
 TCA_KIND, TCA_OPTIONS, TCA_CHAIN = 1, 2, 11
-TC_H_ROOT, TC_H_CLSACT, TC_H_MIN_INGRESS, TC_H_MIN_EGRESS = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFFFFF2, 0xFFFFFFF3
+TC_H_MIN_INGRESS, TC_H_MIN_EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 
 # Where each classifier keeps its actions: TCA_FLOWER_ACT and so on (include/uapi/linux/pkt_cls.h).
 _ACTIONS_IN = {"bpf": 1, "flower": 3, "matchall": 2, "u32": 7, "basic": 3, "fw": 4, "flow": 9, "route": 6, "cgroup": 1}
@@ -30,37 +26,21 @@ _MIRRED_NAMES = {1: "redirect to egress", 2: "mirror to egress", 3: "redirect to
 _PROTOCOLS = {0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100: "802.1Q", 0x88A8: "802.1ad"}
 
 
-def read_qdiscs(netlink: Netlink) -> dict[int, list[bytes]]:
-    """The messages about each interface's queueing disciplines: tc_dump_qdisc() knows no filter, and a trace needs a few of them."""
-    found: dict[int, list[bytes]] = {}
-    for payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
-        found.setdefault(_TCMSG.unpack_from(payload)[1], []).append(payload)
-    return found
+def read_filters(netlink: Netlink, ifindex: int, side: str) -> tuple[str, ...]:
+    """The filters at an interface's "ingress" or "egress", in the order in which they run.
+
+    Asked for directly: there is one dump of queueing disciplines for all interfaces (tc_dump_qdisc knows no filter), and a host of
+    a thousand containers has as many. Without a clsact or ingress qdisc the kernel finds none to list (tc_dump_tfilter).
+    """
+    found = _filters(netlink, ifindex, TC_H_MIN_INGRESS if side == "ingress" else TC_H_MIN_EGRESS)
+    # An ingress qdisc shows its filters under any class (ingress_find, ingress_tcf_block), and they run at one side only.
+    return found if found and _kinds(netlink, ifindex) & {"clsact", side} else ()
 
 
-def _qdisc(payload: bytes) -> tuple[str, int, str]:
-    """(kind, handle, text) of one queueing discipline."""
-    _family, _ifindex, handle, parent, _info = _TCMSG.unpack_from(payload)
-    parts = attributes(payload, 20)
-    kind = text(parts.get(TCA_KIND, b""))
-    where = "root" if parent == TC_H_ROOT else f"parent {_handle(parent)}"
-    return kind, handle, f"{kind} {handle >> 16:x}: {where}{_qdisc_options(kind, parts.get(TCA_OPTIONS, b''))}"
-
-
-def read_filters(netlink: Netlink, ifindex: int, messages: Sequence[bytes]) -> dict[str, tuple[str, ...]]:
-    """{"ingress": filters, "egress": filters, "root": filters of classful root qdiscs, "qdisc": qdiscs} of an interface with these
-    queueing disciplines."""
-    qdiscs = [_qdisc(payload) for payload in messages]
-    kinds = {kind for kind, _, _ in qdiscs}
-    found: dict[str, tuple[str, ...]] = {"ingress": (), "egress": (), "root": (), "qdisc": tuple(line for _, _, line in qdiscs)}
-    if kinds & {"ingress", "clsact"}:
-        found["ingress"] = _filters(netlink, ifindex, TC_H_MIN_INGRESS)
-    if "clsact" in kinds:  # an ingress qdisc shows its own filters under any class: ingress_tcf_block() ignores it
-        found["egress"] = _filters(netlink, ifindex, TC_H_MIN_EGRESS)
-    for kind, handle, _ in qdiscs:
-        if kind not in ("ingress", "clsact") and handle:
-            found["root"] += _filters(netlink, ifindex, handle)
-    return found
+def _kinds(netlink: Netlink, ifindex: int) -> set[str]:
+    """Of all queueing disciplines of one interface."""
+    return {text(attributes(payload, 20).get(TCA_KIND, b"")) for payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0))
+            if _TCMSG.unpack_from(payload)[1] == ifindex}
 
 
 def _filters(netlink: Netlink, ifindex: int, parent: int) -> tuple[str, ...]:
@@ -112,21 +92,3 @@ def _action(data: bytes) -> str:
         *_, what, ifindex = _MIRRED.unpack_from(params)
         return f"action {_MIRRED_NAMES.get(what, 'mirred')} of interface {ifindex}"
     return f"action {kind}"
-
-
-def _qdisc_options(kind: str, options: bytes) -> str:
-    """netem is the one people drop packets with: struct tc_netem_qopt latency, limit, loss, gap, duplicate, jitter."""
-    if kind != "netem" or len(options) < 24:
-        return ""
-    _latency, limit, loss, _gap, duplicate, _jitter = Struct("=6I").unpack_from(options)
-    said = f" limit {limit}"
-    if loss:
-        said += f" loss {loss / 0xFFFFFFFF * 100:g}%"
-    if duplicate:
-        said += f" duplicate {duplicate / 0xFFFFFFFF * 100:g}%"
-    return said
-
-
-def _handle(handle: int) -> str:
-    minor = handle & 0xFFFF
-    return f"{handle >> 16:x}:{minor:x}" if minor else f"{handle >> 16:x}:"

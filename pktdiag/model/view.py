@@ -184,8 +184,8 @@ class NamespaceView(Protocol):
     def conntrack_count(self) -> tuple[int, int] | None:
         """(nf_conntrack_count, nf_conntrack_max); None where conntrack is not there."""
 
-    def tc(self, ifindex: int) -> Mapping[str, Sequence[str]]:
-        """What tc runs on a device: {"ingress": ["bpf pref 1 handle 0x1 …"], "egress": […], "qdisc": [...]}; text per filter."""
+    def tc(self, ifindex: int, side: str) -> Sequence[str]:
+        """What tc runs at the "ingress" or "egress" of a device, a text per filter: "bpf pref 1 handle 0x1 …"."""
 
     def bpf_attached(self, ifindex: int) -> Sequence[str]:
         """Other attachments that may take the packet there: tcx programs, netkit; a phrase each."""

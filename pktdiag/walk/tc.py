@@ -24,7 +24,7 @@ def egress(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
 def _run(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, side: str, reason: str) -> bool:
     stage = f"tc-{side}"
     try:
-        filters = list(ns.tc(dev.ifindex).get(side, ()))
+        filters = list(ns.tc(dev.ifindex, side))
         filters += [text for text in ns.bpf_attached(dev.ifindex) if side in text]
     except Unreadable as error:
         filters = [f"filters that could not be read ({error.gap.why})"]

@@ -316,16 +316,18 @@ def test_traffic_control(lab: Lab) -> None:
     lab.add("q")
     lab.device("q", "d0")
     lab.device("q", "d1")
-    for line in ("ip link set d0 up", "tc qdisc add dev d0 clsact", "tc qdisc add dev d1 root handle 5: htb",
+    lab.device("q", "d2")
+    for line in ("ip link set d0 up", "tc qdisc add dev d0 clsact", "tc qdisc add dev d1 root handle 5: htb", "tc qdisc add dev d2 ingress",
+                 "tc filter add dev d2 ingress pref 7 protocol ip u32 match u32 0 0 action mirred egress redirect dev d1",
                  "tc filter add dev d0 egress pref 7 protocol ip u32 match u32 0 0 action mirred egress redirect dev d1"):
         if lab.try_run("q", line).returncode:
             pytest.skip(f"this kernel cannot: {line}")
     view = lab.view("q")
-    d0, d1 = view.link_named("d0"), view.link_named("d1")
-    assert d0 is not None and d1 is not None
-    tc = view.tc(d0.ifindex)
-    assert tc["ingress"] == ()
-    assert tc["egress"][-1] == f"u32 pref 7 handle 0x80000800 protocol ip action redirect to egress of interface {d1.ifindex}"
-    assert tc["qdisc"] == ("noqueue 0: root", "clsact ffff: parent ffff:fff1")
-    assert view.tc(d1.ifindex) == {"ingress": (), "egress": (), "root": (), "qdisc": ("htb 5: root",)}
+    d0, d1, d2 = view.link_named("d0"), view.link_named("d1"), view.link_named("d2")
+    assert d0 is not None and d1 is not None and d2 is not None
+    assert view.tc(d0.ifindex, "ingress") == ()
+    assert view.tc(d0.ifindex, "egress")[-1] == f"u32 pref 7 handle 0x80000800 protocol ip action redirect to egress of interface {d1.ifindex}"
+    assert view.tc(d1.ifindex, "ingress") == view.tc(d1.ifindex, "egress") == ()
+    assert view.tc(d2.ifindex, "ingress")[-1] == f"u32 pref 7 handle 0x80000800 protocol ip action redirect to egress of interface {d1.ifindex}"
+    assert view.tc(d2.ifindex, "egress") == ()
     assert view.bpf_attached(d0.ifindex) == ()
