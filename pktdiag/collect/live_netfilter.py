@@ -38,9 +38,11 @@ class NetfilterPart(Asking):
                          lambda netlink: nft_raw.chains(netlink, family), ())
 
     def nft_rules(self, family: int, table: str, chain: str) -> Sequence[bytes]:
-        return self._nft(("nft", "rules", family, table, chain),
-                         f"nftables rules ({_FAMILY.get(family, family)} {table} {chain})",
-                         lambda netlink: nft_raw.rules(netlink, family, table, chain), ())
+        if not kernel_has("nf_tables"):
+            return ()
+        what = f"nftables rules ({_FAMILY.get(family, family)} {table} {chain})"
+        return self.ask(("nft", "rules", family, table, chain), what,
+                        lambda: nft_raw.rules(self.door, family, table, chain, lambda error: self.unreadable(what, error)))
 
     def nft_set(self, family: int, table: str, name: str) -> bytes | None:
         return self._nft(("nft", "set", family, table, name), f"nftables set {name}",

@@ -65,6 +65,8 @@ _header_at = _HEADER.unpack_from
 _INT = Struct("=i")
 _TIMEOUT = Struct("@ll").pack(10, 0)  # struct timeval
 
+DONE, INTERRUPTED = 1, 2  # what a piece of a dump tells of the whole
+
 RECEIVE_SIZE = 1 << 16  # netlink_recvmsg() raises its dump chunks to at most 32 KiB once it sees more asked for
 
 
@@ -136,41 +138,46 @@ class Netlink:
     def dump(self, type_: int, body: bytes, attempts: int = 10, fits: Callable[[bytes], bool] | None = None) -> list[bytes]:
         """All objects of a dump, in the kernel's order; asked again while the kernel says it changed meanwhile. At the first object
         that does not fit: Unfiltered, and the socket is of no more use than to be closed."""
-        request = [(type_, body)]
         for _ in range(attempts):
-            sequence = self.send(request, NLM_F_REQUEST | NLM_F_DUMP)
-            found, interrupted = self._collect(sequence, fits)
-            if not interrupted:
+            sequence = self.begin(type_, body)
+            found: list[bytes] = []
+            state = 0
+            while not state & DONE:
+                state |= self.part(sequence, found, fits)
+            if not state & INTERRUPTED:
                 return found
         raise Interrupted
 
-    def _collect(self, sequence: int, fits: Callable[[bytes], bool] | None) -> tuple[list[bytes], bool]:
-        found: list[bytes] = []
-        interrupted = False
-        while True:
-            try:
-                chunk = self._receive()
-            except OSError as error:
-                if error.errno == errno.ENOBUFS:  # netlink_overrun(): something was lost
-                    interrupted = True
-                    continue
-                raise
-            offset, end = 0, len(chunk)
-            while offset + 16 <= end:
-                length, kind, flags, number, _pid = _header_at(chunk, offset)
-                if number == sequence:
-                    if flags & NLM_F_DUMP_INTR:
-                        interrupted = True
-                    if kind in (NLMSG_DONE, NLMSG_ERROR):
-                        status = _INT.unpack_from(chunk, offset + 16)[0] if length >= 20 else 0
-                        if status < 0:
-                            raise OSError(-status, _strerror(-status))
-                        return found, interrupted
-                    if kind != NLMSG_NOOP:
-                        found.append(chunk[offset + 16 : offset + length])
-                        if fits is not None and not fits(found[-1]):
-                            raise Unfiltered
-                offset += (length + 3) & ~3
+    def begin(self, type_: int, body: bytes) -> int:
+        """Asks for a dump that is read with :meth:`part`; nothing else may be asked of this socket until its end."""
+        return self.send([(type_, body)], NLM_F_REQUEST | NLM_F_DUMP)
+
+    def part(self, sequence: int, found: list[bytes], fits: Callable[[bytes], bool] | None = None) -> int:
+        """Adds the objects that the kernel hands over in one piece to ``found``; the answer is made of DONE and INTERRUPTED."""
+        try:
+            chunk = self._receive()
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:  # netlink_overrun(): something was lost
+                return INTERRUPTED
+            raise
+        state = offset = 0
+        end = len(chunk)
+        while offset + 16 <= end:
+            length, kind, flags, number, _pid = _header_at(chunk, offset)
+            if number == sequence:
+                if flags & NLM_F_DUMP_INTR:
+                    state = INTERRUPTED
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    status = _INT.unpack_from(chunk, offset + 16)[0] if length >= 20 else 0
+                    if status < 0:
+                        raise OSError(-status, _strerror(-status))
+                    return state | DONE
+                if kind != NLMSG_NOOP:
+                    found.append(chunk[offset + 16 : offset + length])
+                    if fits is not None and not fits(found[-1]):
+                        raise Unfiltered
+            offset += (length + 3) & ~3
+        return state
 
     def get(self, type_: int, body: bytes) -> bytes | None:
         """The one object asked for, or None where the kernel acknowledges without an object."""

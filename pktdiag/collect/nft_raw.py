@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import errno
 
-from pktdiag.collect.netlink import Netlink, attribute, attributes, be, nested, text_attribute
+from pktdiag.collect.long_dump import LongDump, begin
+from pktdiag.collect.netlink import DONE, Netlink, attribute, attributes, be, nested, text_attribute
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pktdiag.collect.nsenter import Door
+    from pktdiag.model.view import Unreadable
 
 _SUBSYSTEM = 10 << 8
 (GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM, GETGEN, GETOBJ, GETFLOWTABLE) = (
     _SUBSYSTEM | message for message in (1, 4, 7, 10, 13, 16, 19, 23))
 NFTA_SET_FLAGS, NFT_SET_INTERVAL, NFT_SET_CONCAT = 3, 4, 0x80
 NFT_SET_ELEM_INTERVAL_END, NFT_SET_ELEM_CATCHALL = 1, 2
+_NOT_THERE = (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 
 
 def nfgenmsg(family: int) -> bytes:
@@ -38,7 +47,7 @@ def _dump(netlink: Netlink, message: int, family: int, attrs: bytes = b"") -> tu
     try:
         payloads = netlink.dump(message, nfgenmsg(family) + attrs)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT):
+        if error.errno in _NOT_THERE:
             return ()
         raise
     return tuple(payloads)
@@ -52,8 +61,25 @@ def chains(netlink: Netlink, family: int) -> tuple[bytes, ...]:
     return _dump(netlink, GETCHAIN, family)
 
 
-def rules(netlink: Netlink, family: int, table: str, chain: str) -> tuple[bytes, ...]:
-    return _dump(netlink, GETRULE, family, text_attribute(1, table) + text_attribute(2, chain))
+def rules(door: Door, family: int, table: str, chain: str, unreadable: Callable[[OSError], Unreadable]) -> Sequence[bytes]:
+    """The rules of a chain; of a long one those behind the first few dozen are read when somebody asks for them."""
+    attrs = text_attribute(1, table) + text_attribute(2, chain)
+    netlink = door.netfilter()
+    try:
+        sequence, ready, state = begin(netlink, GETRULE, nfgenmsg(family) + attrs)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return ()
+        raise
+    if state == DONE:
+        return tuple(ready)
+    if state:  # it changed already
+        if not state & DONE:
+            door.give_netfilter()
+            netlink.close()
+        return _dump(door.netfilter(), GETRULE, family, attrs)
+    door.give_netfilter()
+    return LongDump(netlink, sequence, ready, lambda: _dump(door.netfilter(), GETRULE, family, attrs), unreadable)
 
 
 def objects(netlink: Netlink, family: int, table: str) -> tuple[bytes, ...]:

@@ -67,6 +67,10 @@ class FdPool:
             self._open.pop(next(iter(self._open))).close()
         self._open[key] = value
 
+    def drop(self, key: tuple[int, str]) -> None:
+        """Leaves it to whoever got it."""
+        self._open.pop(key, None)
+
     def close(self) -> None:
         while self._open:
             self._open.popitem()[1].close()
@@ -146,6 +150,10 @@ class Door:
 
     def netfilter(self) -> Netlink:
         return self._netlink("netfilter", NETLINK_NETFILTER)
+
+    def give_netfilter(self) -> None:
+        """Whoever asked for the socket keeps it, and closes it; the next one gets another."""
+        self._pool.drop((self.inode, "netfilter"))
 
     def diag(self) -> Netlink:
         return self._netlink("diag", NETLINK_SOCK_DIAG)

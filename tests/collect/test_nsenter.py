@@ -106,12 +106,12 @@ def test_a_dump_that_never_holds_still_is_not_taken_for_an_answer(monkeypatch: p
     client = Netlink(nl.NETLINK_ROUTE)
     asked = []
 
-    def collect(self: Netlink, sequence: int, fits: object = None) -> tuple[list[bytes], bool]:
+    def part(self: Netlink, sequence: int, found: list[bytes], fits: object = None) -> int:
         asked.append(sequence)
-        return [], len(asked) < 3
+        return nl.DONE | nl.INTERRUPTED if len(asked) < 3 else nl.DONE
 
     with monkeypatch.context() as patch:
-        patch.setattr(Netlink, "_collect", collect)
+        patch.setattr(Netlink, "part", part)
         assert client.dump(18, bytes(16)) == [] and len(asked) == 3
         asked.clear()
         with pytest.raises(nl.Interrupted):

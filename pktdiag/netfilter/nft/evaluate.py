@@ -7,7 +7,7 @@ from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.netfilter.context import HookContext, HookResult, Unknown
 from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.exprs.counter import Counter
-from pktdiag.netfilter.nft.load import Ruleset, ruleset
+from pktdiag.netfilter.nft.load import MANY, ChainRules, Ruleset, ruleset
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.rule import FAMILY_NAMES, Rule
 from pktdiag.netfilter.nft.ruled_out import RuledOut
@@ -16,6 +16,8 @@ from pktdiag.netfilter.nft.tables import BaseChain
 from pktdiag.netfilter.nft.verdict import Verdict
 
 JUMP_STACK_SIZE = 16
+NOWHERE = 1 << 62
+"""A position behind the end of any chain."""
 EFFECT_UNKNOWN = frozenset(("UndecodedExpr", "Target"))
 """What these would do is not known either: there is no going on without deciding."""
 
@@ -41,22 +43,28 @@ class _Walk:
 
     def walk(self) -> HookResult:
         chain, rules = self.chain, self.rules
-        stack: list[tuple[list[Rule], int]] = []
+        stack: list[tuple[ChainRules, int]] = []
         self.run.chain = chain.name
+        ruled_out = self.ruled_out
         current, position = rules.rules(chain.family, chain.table, chain.name), 0
         while True:
-            if position >= len(current):
+            if ruled_out.pattern is not None:
+                position = ruled_out.skip(current.ready, position)
+            try:
+                rule = current[position]
+            except IndexError:
                 if not stack:
                     return self.policy()
                 current, position = stack.pop()
                 continue
-            rule = current[position]
             position += 1
-            failed = self.ruled_out.by_expression(rule)
+            failed = ruled_out.by_expression(rule)
             if 0 <= failed < 2 or (failed >= 0 and self.near_misses >= NEAR_MISSES):
+                if position > MANY:
+                    ruled_out.learn(rule)
                 continue
             verdict = self.rule(rule)
-            self.ruled_out.loads.clear()  # it may have changed the packet
+            ruled_out.forget()  # it may have changed the packet
             if verdict is None:
                 continue
             code = verdict.code
@@ -68,7 +76,7 @@ class _Walk:
                 current, position = rules.rules(chain.family, chain.table, verdict.chain), 0
                 self.run.chain = verdict.chain
             elif code == verdicts.NFT_RETURN:
-                position = len(current)
+                position = NOWHERE
             else:
                 return self.end(rule, verdict)
 

@@ -9,12 +9,39 @@ from pktdiag.netfilter.nft.sets import SetStore
 from pktdiag.netfilter.nft.tables import BaseChain, Table, decode_chain, decode_table, is_base
 from pktdiag.netfilter.nft.wire import MalformedError
 
-_MANY = 20
+MANY = 20
 """Rules of one chain for which it pays to look what they have in common."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+
+class ChainRules:
+    """The rules of one chain, each made when evaluation comes to it."""
+
+    __slots__ = ("_front", "_key", "_made", "payloads", "ready")
+
+    def __init__(self, payloads: Sequence[bytes], key: tuple[int, str, str]) -> None:
+        self.payloads = payloads
+        self.ready: Sequence[bytes] = getattr(payloads, "ready", payloads)
+        """Those of the payloads that need no reading; more of them after each look at the next one."""
+        self._key = key
+        self._made: dict[int, Rule] = {}
+        self._front = b""
+
+    def __getitem__(self, position: int) -> Rule:
+        """By position, from 0; IndexError behind the last. Raises Unreadable."""
+        rule = self._made.get(position)
+        if rule is None:
+            payload = self.payloads[position]
+            if position == MANY:
+                self._front = names_in_front(payload)
+            rule = self._made[position] = Rule(payload, *self._key, position + 1, self._front)
+        return rule
+
+    def __iter__(self) -> Iterator[Rule]:
+        return (self[position] for position in range(len(self.payloads)))
 
 
 class Ruleset:
@@ -26,7 +53,7 @@ class Ruleset:
         self.payloads = payloads
         self._tables: list[Table] | None = None
         self._base: dict[int, list[BaseChain]] = {}
-        self._rules: dict[tuple[int, str, str], list[Rule]] = {}
+        self._rules: dict[tuple[int, str, str], ChainRules] = {}
         self._sets: dict[int, SetStore] = {}
 
     def tables(self) -> list[Table]:
@@ -58,13 +85,11 @@ class Ruleset:
             self._base[family] = found
         return self._base[family]
 
-    def rules(self, family: int, table: str, chain: str) -> list[Rule]:
-        """Raises Unreadable."""
+    def rules(self, family: int, table: str, chain: str) -> ChainRules:
+        """Raises Unreadable, as may going through them."""
         key = family, table, chain
         if key not in self._rules:
-            payloads = self.ns.nft_rules(family, table, chain)
-            front = names_in_front(payloads[0]) if len(payloads) > _MANY else b""
-            self._rules[key] = [Rule(payload, family, table, chain, at, front) for at, payload in enumerate(payloads, 1)]
+            self._rules[key] = ChainRules(self.ns.nft_rules(family, table, chain), key)
         return self._rules[key]
 
     def sets(self, family: int) -> SetStore:

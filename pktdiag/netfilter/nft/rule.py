@@ -23,12 +23,12 @@ FAMILY_NAMES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6
 class Rule:
     """NFT_MSG_NEWRULE with its place in the chain. Expressions are decoded one by one, when evaluation reaches them."""
 
-    __slots__ = ("_end", "_front", "_ref", "_start", "chain", "family", "index", "parts", "payload", "table")
+    __slots__ = ("_end", "_ref", "_start", "chain", "family", "front", "index", "parts", "payload", "table")
 
     def __init__(self, payload: bytes, family: int, table: str, chain: str, index: int, front: bytes = b"") -> None:
         """``front``: :func:`names_in_front` of another rule of the chain."""
         self.payload = payload
-        self._front = front
+        self.front = front
         self.family, self.table, self.chain, self.index = family, table, chain, index
         self._start = -1
         self._end = -1
@@ -57,8 +57,8 @@ class Rule:
     def _locate(self) -> None:
         payload, offset, stop = self.payload, NFGENMSG, len(self.payload)
         self._start = self._end = 0
-        if self._front and payload.startswith(self._front):
-            offset = len(self._front)
+        if self.front and payload.startswith(self.front):
+            offset = len(self.front)
         while offset + 4 <= stop:
             length, kind = _HEADER(payload, offset)
             if length < 4 or offset + length > stop:
