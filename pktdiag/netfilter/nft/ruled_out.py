@@ -25,8 +25,8 @@ _VALUE_AT = 36
 _ATTRIBUTE = Struct("=HH").pack
 _HANDLE, _POSITION = _ATTRIBUTE(12, 3), _ATTRIBUTE(12, 6)
 """NFTA_RULE_HANDLE and NFTA_RULE_POSITION, 64 bits each."""
-_EXPRESSIONS = _ATTRIBUTE(0, 4 | 0x8000)[2:]
-"""The type of NFTA_RULE_EXPRESSIONS, a nest."""
+_EXPRESSIONS = (_ATTRIBUTE(0, 4)[2:], _ATTRIBUTE(0, 4 | 0x8000)[2:])
+"""The type of NFTA_RULE_EXPRESSIONS, which kernels do not flag as the nest it is (nla_nest_start_noflag)."""
 
 _comparisons: dict[bytes, tuple[int, int, bool] | None] = {}
 """By what stands in front of the constant: (first register byte, behind the last, whether they have to be equal)."""
@@ -78,7 +78,7 @@ class RuledOut:
         payload, names = rule.payload, len(rule.front)
         front = payload[:names + 4]
         link, body = names + 12, names + 26
-        if not names or front[names:] != _HANDLE or payload[link:link + 4] != _POSITION or payload[body:body + 2] != _EXPRESSIONS:
+        if not names or front[names:] != _HANDLE or payload[link:link + 4] != _POSITION or payload[body:body + 2] not in _EXPRESSIONS:
             return
         start, size, register, equal = self._failed
         self.pattern = (front, link, body, payload[body:start], start, start + size, bytes(self.regs.data[register:register + size]), equal)
