@@ -194,6 +194,13 @@ def mount_name(target: str) -> str:
     return target
 
 
+def given(name: str) -> bool:
+    """Whether a person chose the name, not an engine: CNI's and podman's end with a UUID, other places are a path."""
+    last = name[-36:]
+    made = len(last) == 36 and all(last[at] == "-" for at in (8, 13, 18, 23)) and all(c in "0123456789abcdefABCDEF-" for c in last)
+    return not made and not name.startswith("/")
+
+
 def candidates() -> Iterator[tuple[int, str]]:
     """(inode, openable path) of every namespace that is cheap to see, each once, lazily: processes, then bind mounts of
     our own mount namespace. For a search that stops at its goal (which namespace has this nsid?)."""
@@ -216,15 +223,16 @@ def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle 
     if inode == own_inode():
         return NamespaceHandle(inode, OWN, ("host",), (os.getpid(),))
     finding = _Finding()
-    pid = census.first(inode)
-    if pid is not None:
-        finding.path = f"{procfs.PROC}/{pid}/ns/net"
-        finding.pids.append(pid)
     for mount in mounts.namespace_mounts(inode=inode, data=census.mounts()):
         finding.path = mount.path
         name = mount_name(mount.target)
         if name and name not in finding.names:
             finding.names.append(name)
+    # One that somebody gave a name to is called so, whoever is in there; that nobody is takes a look at every process.
+    pid = census.first(inode) if not any(given(name) for name in finding.names) else None
+    if pid is not None:
+        finding.path = finding.path or f"{procfs.PROC}/{pid}/ns/net"
+        finding.pids.append(pid)
     if finding.path:
         return _handle(inode, finding)
     for handle in find_namespaces():

@@ -39,17 +39,23 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
 
 def towards(netlink: Netlink, wanted: int, candidates: Listed) -> Iterator[list[tuple[int, int, str]]]:
     """As :func:`ids_of`, for candidates in order of age: ids are given out in ascending order (__peernet2id_alloc: the lowest
-    free one), so that a few soundings lead to the neighbourhood of the wanted one. Where they mislead, everybody is asked. One
-    answer costs the kernel a search through all ids of the asking namespace."""
+    free one), so that a few soundings lead to the neighbourhood of the wanted one, and straight to it where none has been given
+    back. Where they mislead, everybody is asked. One answer costs the kernel a search through all ids of the asking namespace."""
     low, high = 0, len(candidates)
+    offset = 0
     while high - low > 2 * SOUNDINGS:
-        places = [low + (high - low) * step // (SOUNDINGS + 1) for step in range(1, SOUNDINGS + 1)]
+        straight = wanted + offset
+        near = [place for place in range(straight - 1, straight + 3) if low <= place < high]
+        steps = SOUNDINGS - len(near)
+        places = sorted({*near, *(low + (high - low) * step // (steps + 1) for step in range(1, steps + 1))})
         found = ask(netlink, [candidates[place] for place in places])
         yield found
         known = {inode: nsid for nsid, inode, _ in found}
         before = low, high
         for place in places:
             nsid = known.get(candidates[place][0])
+            if nsid is not None:
+                offset = place - nsid
             if nsid is not None and nsid < wanted:
                 low = place + 1
             elif nsid is not None:

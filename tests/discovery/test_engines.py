@@ -117,7 +117,7 @@ def test_the_picture_of_a_docker_host(docker: Machine) -> None:
     of = {namespace.id: namespace for namespace in picture.namespaces}
     web = of[docker.inode("web")]
     eth0 = next(link for link in web.links if link.name == "eth0")
-    assert web.container == "web, sidecar" and eth0.addresses == (f"{docker.address('web')}/16",) and not eth0.problems
+    assert set((web.container or "").split(", ")) == {"web", "sidecar"} and eth0.addresses == (f"{docker.address('web')}/16",) and not eth0.problems
     assert eth0.peer is not None and eth0.peer.netns == docker.inode(docker.host)
     veth = next(link for link in of[docker.inode(docker.host)].links if link.ifindex == eth0.peer.ifindex)
     assert veth.master == "docker0" and veth.peer is not None and veth.peer.name == "eth0" and veth.peer.netns == web.id
