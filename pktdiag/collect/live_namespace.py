@@ -7,6 +7,8 @@ from pktdiag.collect.live_netfilter import NetfilterPart
 from pktdiag.collect.live_rtnetlink import RtnetlinkPart
 from pktdiag.collect.nsenter import Door
 from pktdiag.model.host import Process, Socket
+from pktdiag.model.kernel import AF_INET, AF_INET6, IPPROTO_TCP
+from pktdiag.model.packet import Packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +56,15 @@ class LiveNamespace(RtnetlinkPart, NetfilterPart):
         from pktdiag.collect.sockdiag import read_sockets
 
         return self.ask(("sockets", proto, family, lport), "sockets", lambda: read_sockets(self.door, proto, family, lport))
+
+    def sockets_for(self, packet: Packet, ifindex: int) -> Sequence[Socket]:
+        if packet.proto != IPPROTO_TCP:
+            found = self.sockets_on(packet.proto, packet.family, packet.dport)
+            return found if packet.family != AF_INET else [*found, *self.sockets_on(packet.proto, AF_INET6, packet.dport)]
+        from pktdiag.collect.sockdiag import read_tcp
+
+        near, far = (packet.dst, packet.dport), (packet.src, packet.sport)
+        return self.ask(("tcp sockets", near, far, ifindex), "sockets", lambda: read_tcp(self.door, near, far, ifindex))
 
     def socket_processes(self, sock: Socket) -> Sequence[Process]:
         if not sock.inode:  # a kernel socket, TIME_WAIT, or a connection not accepted yet

@@ -51,10 +51,11 @@ READING: dict[int, frozenset[int]] = {
 }
 
 # Those whose doit() answers with exactly one object or an error, so that no acknowledgement need mark the end:
-# rtnl_getlink, neigh_get, rtnl_net_getid; ctnetlink_get_conntrack; nf_tables_getgen, nf_tables_getset.
+# rtnl_getlink, inet_rtm_getroute, neigh_get, rtnl_net_getid; inet_diag_cmd_exact; ctnetlink_get_conntrack; nf_tables_getgen,
+# nf_tables_getset.
 _ONE_OBJECT: dict[int, frozenset[int]] = {
     NETLINK_ROUTE: frozenset((18, 26, 30, 90)),
-    NETLINK_SOCK_DIAG: frozenset(),
+    NETLINK_SOCK_DIAG: frozenset((20,)),
     NETLINK_NETFILTER: frozenset(_nfnl(1, 1) + _nfnl(10, 10, 16)),
 }
 

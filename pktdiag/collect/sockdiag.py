@@ -10,14 +10,17 @@ from sys import byteorder
 from pktdiag.collect.netlink import attributes, u32
 from pktdiag.collect.nsenter import Door
 from pktdiag.model.host import Socket
-from pktdiag.model.kernel import AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6
+from pktdiag.model.kernel import AF_INET, AF_INET6, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, TCP_LISTEN
 
 SOCK_DIAG_BY_FAMILY = 20
 IPPROTO_RAW = 255
 _REQUEST = Struct("=BBBBI2s46x")  # struct inet_diag_req_v2: family, protocol, ext, pad, states, id (its source port first)
 _MESSAGE = Struct("=BBBB2s2s16s16sI8xIIIII")  # family, state, timer, retrans, id, expires, rqueue, wqueue, uid, inode
 INET_DIAG_SKV6ONLY, INET_DIAG_MARK, INET_DIAG_CGROUP_ID, INET_DIAG_SOCKOPT = 11, 15, 21, 22
-_ALL_STATES = 0xFFFFFFFF
+_EXACT = Struct("=BBBBI2s2s16s16sI8s")
+_ALL_STATES, _NO_COOKIE = 0xFFFFFFFF, b"\xff" * 8
+_NO_HANDLER = (errno.ENOENT, errno.EINVAL)
+"""inet_diag_lock_handler(): the protocol is not to be asked about."""
 
 
 def read_sockets(door: Door, proto: int, family: int, lport: int = 0) -> tuple[Socket, ...]:
@@ -30,13 +33,40 @@ def read_sockets(door: Door, proto: int, family: int, lport: int = 0) -> tuple[S
     if proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
         return _of_port(_from_proc(door, proto, family), lport)
     try:
-        port = lport.to_bytes(2, "big")
-        payloads = door.diag().dump(SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, proto, 0, 0, _ALL_STATES, port))
+        return _dump(door, proto, family, lport, _ALL_STATES)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.EINVAL):  # inet_diag_lock_handler(): no handler for the protocol
+        if error.errno in _NO_HANDLER:
             return _of_port(_from_proc(door, proto, family), lport)
         raise
-    return tuple(_decode(payload, proto) for payload in payloads if payload[0] == family)
+
+
+def _dump(door: Door, proto: int, family: int, lport: int, states: int) -> tuple[Socket, ...]:
+    request = _REQUEST.pack(family, proto, 0, 0, states, lport.to_bytes(2, "big"))
+    return tuple(_decode(payload, proto) for payload in door.diag().dump(SOCK_DIAG_BY_FAMILY, request) if payload[0] == family)
+
+
+def read_tcp(door: Door, near: tuple[bytes, int], far: tuple[bytes, int], ifindex: int) -> tuple[Socket, ...]:
+    """The TCP sockets a packet from ``far`` to ``near`` can meet: the listeners of the port, those of IPv6 for IPv4 too, and the one
+    that has this connection, looked up as the kernel does it for a packet from that interface (inet_diag_find_one_icsk). A dump of
+    connections goes through those of all namespaces (inet_diag_dump_icsk), of listeners alone it does not."""
+    (local, lport), (remote, rport) = near, far
+    families = (AF_INET, AF_INET6) if len(local) == 4 else (AF_INET6,)
+    try:
+        found = [sock for family in families for sock in _dump(door, IPPROTO_TCP, family, lport, 1 << TCP_LISTEN) if sock.lport == lport]
+    except OSError as error:
+        if error.errno not in _NO_HANDLER:
+            raise
+        return tuple(sock for family in families for sock in _from_proc(door, IPPROTO_TCP, family) if sock.lport == lport)
+    request = _EXACT.pack(families[0], IPPROTO_TCP, 0, 0, _ALL_STATES, lport.to_bytes(2, "big"), rport.to_bytes(2, "big"), local, remote,
+                          ifindex, _NO_COOKIE)
+    try:
+        payload = door.diag().get(SOCK_DIAG_BY_FAMILY, request)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return tuple(found)
+    one = _decode(payload, IPPROTO_TCP) if payload is not None else None
+    return tuple(found) if one is None or one.state == TCP_LISTEN else (*found, one)
 
 
 def _of_port(sockets: tuple[Socket, ...], lport: int) -> tuple[Socket, ...]:

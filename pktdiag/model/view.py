@@ -25,6 +25,7 @@ from pktdiag.model.host import (
     RouteRule,
     Socket,
 )
+from pktdiag.model.packet import Packet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class NamespaceView(Protocol):
     # -- sockets ---------------------------------------------------------------------------------------------------
     def sockets(self, proto: int, family: int) -> Sequence[Socket]:
         """TCP listeners and TCP/UDP/UDPLITE/RAW sockets of one family (for TCP: LISTEN and the rest both)."""
+
+    def sockets_for(self, packet: Packet, ifindex: int) -> Sequence[Socket]:
+        """Of these (and, for IPv4, of the IPv6 ones) those among which the kernel chooses for a TCP, UDP or UDPLITE packet from an
+        interface: the ones of its port; of connections the one with both its ends."""
 
     def socket_processes(self, sock: Socket) -> Sequence[Process]:
         """Processes holding the socket; empty when none could be found (kernel socket, or no permission)."""

@@ -42,15 +42,19 @@ def candidates(ns: NamespaceView, proto: int, family: int) -> list[Socket]:
     """Sockets that can take packets of ``family``: its own, and for IPv4 the dual-stack IPv6 ones."""
     found = list(ns.sockets(proto, family))
     if family == AF_INET:
-        found += [sock for sock in ns.sockets(proto, AF_INET6)
-                  if not sock.v6only and (not any(sock.local) or sock.local[:12] == V4_MAPPED)]
+        found += [sock for sock in ns.sockets(proto, AF_INET6) if _dual_stack(sock)]
     return found
+
+
+def _dual_stack(sock: Socket) -> bool:
+    """Whether an IPv6 socket takes IPv4 packets."""
+    return not sock.v6only and (not any(sock.local) or sock.local[:12] == V4_MAPPED)
 
 
 def lookup(ns: NamespaceView, packet: Packet, dev: Link, listening: bool = False) -> list[Socket]:
     """The socket the kernel would pick for a TCP, UDP or UDP-Lite packet; several only where a reuseport group's hash (or the
     order of binding) decides among equals; empty when nobody takes it. ``listening``: connections apart."""
-    found = candidates(ns, packet.proto, packet.family)
+    found = [sock for sock in ns.sockets_for(packet, dev.ifindex) if sock.family == packet.family or _dual_stack(sock)]
     if packet.proto == IPPROTO_TCP:
         exact = connected(found, packet, dev)
         if exact and not listening and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pktdiag.model.packet import format_address
+from pktdiag.model.packet import Packet, format_address
 
 from .conftest import Lab
 
@@ -32,6 +32,7 @@ make(10, 1, ("::", 8004), (41, 26, 0)).listen(1)
 make(2, 2, ("0.0.0.0", 8005), (1, 25, b"lo"))                           # SO_BINDTODEVICE
 connected = make(2, 2, ("127.0.0.1", 8006)); connected.connect(("127.0.0.1", 8005))
 keep.append(socket.create_connection(("127.0.0.1", 8001)))
+keep.append(socket.create_connection(("127.0.0.1", 8004)))
 raw = socket.socket(2, 3, 89); keep.append(raw)
 print("ready", flush=True)
 sys.stdin.read()
@@ -65,6 +66,17 @@ def test_sockets_read_as_ss_shows_them(lab: Lab) -> None:
         assert [(s.lport, s.state) for s in view.sockets_on(6, 2, 8002)] == [(8002, 10)]
         assert sorted(s.rport == 8001 for s in lab.fresh("s").sockets_on(6, 2, 8001)) == [False, False]
         assert [s.lport for s in view.sockets_on(17, 2, 8005)] == [8005] and view.sockets_on(17, 10, 8005) == ()
+        (one,) = [s for s in view.sockets(6, 2) if s.rport == 8001]
+        to_it = Packet(one.remote, one.local, 6, one.rport, one.lport)
+        assert one in view.sockets_for(to_it, 1) and {s.lport for s in view.sockets_for(to_it, 1)} == {one.lport}
+        back = view.sockets_for(Packet(one.local, one.remote, 6, one.lport, 8001), 1)
+        assert sorted((s.lport, s.rport, s.state) for s in back) == [(8001, 0, 10), (8001, one.lport, 1)]
+        (mapped,) = [s for s in view.sockets(6, 2) if s.rport == 8004]
+        back = view.sockets_for(Packet(mapped.local, mapped.remote, 6, mapped.lport, 8004), 1)
+        assert sorted((s.lport, s.rport, s.family) for s in back) == [(8004, 0, 10), (8004, mapped.lport, 10)]
+        assert {s.lport for s in view.sockets_for(Packet(one.local, one.remote, 6, 1, 8004), 1)} == {8004}
+        assert view.sockets_for(Packet(one.local, one.remote, 6, 1, 9), 1) == ()
+        assert [s.lport for s in view.sockets_for(Packet(one.local, one.remote, 17, 1, 8005), 1)] == [8005]
         listening = {s.lport: s for family in (2, 10) for s in view.sockets(6, family) if s.state == 10}
         assert set(listening) == {8001, 8002, 8003, 8004}
         assert format_address(listening[8001].local) == "127.0.0.1" and listening[8001].wqueue == 7 and listening[8001].rqueue == 1
