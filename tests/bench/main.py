@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from tests.bench import crowd as crowds
 from tests.bench import labs
-from tests.bench.measure import PKTDIAG, cost_of
+from tests.bench.measure import PKTDIAG, Place, cost_of
 
 MIB = 1 << 20
 
@@ -30,11 +31,12 @@ def trace(*words: str) -> list[tuple[str, ...]]:
     return [(*PKTDIAG, "trace", *words)]
 
 
-def ratio(name: str, bound: float, runs: int, ours: tuple[str, list[tuple[str, ...]]], theirs: tuple[str, list[tuple[str, ...]]],
+def ratio(name: str, bound: float, runs: int, ours: tuple[Place | str, list[tuple[str, ...]]], theirs: tuple[Place | str, list[tuple[str, ...]]],
           memory: int = 0) -> Iterator[Row]:
     """``ours`` over ``theirs``; one run beforehand, so that caches are as on the second day."""
-    cost_of(2, ours)
-    mine, other = cost_of(runs, ours, theirs)
+    jobs = [(place if isinstance(place, Place) else Place(place), commands) for place, commands in (ours, theirs)]
+    cost_of(2, jobs[0])
+    mine, other = cost_of(runs, *jobs)
     yield Row(name, mine.seconds / other.seconds, bound, "x", f"{mine.seconds * 1e3:.1f} ms over {other.seconds * 1e3:.1f} ms")
     if memory:
         yield Row(f"{name}: peak memory", mine.peak / MIB, memory, " MiB", "")
@@ -88,16 +90,17 @@ def ipset() -> Iterator[Row]:
 
 
 def crowd() -> Iterator[Row]:
-    with labs.crowd(10) as (few, few_pids), labs.crowd(1000) as (many, many_pids):
-        for name, words in (
-            ("from container to container", lambda pids: trace(f"pid:{pids[4]}", f"{labs.address_of(7)}:80")),
-            ("to a published port", lambda pids: trace("192.0.2.9", "192.0.2.1:10007", "--in", "eth0")),
-            ("from an address", lambda pids: trace(labs.address_of(3), "192.0.2.9:80")),
+    few, many = 10, 1000
+    with crowds.crowd(few) as (small, few_pids), crowds.crowd(many) as (large, many_pids):
+        for name, bound, words in (
+            ("from container to container", 1.5,
+             lambda count, pids: trace(f"pid:{pids[crowds.sender(count)]}", f"{crowds.address_of(crowds.receiver(count))}:80")),
+            ("to a published port", 1.5, lambda count, pids: trace("192.0.2.9", f"192.0.2.1:{10000 + crowds.receiver(count)}", "--in", "eth0")),
+            ("from an address", 1.5, lambda count, pids: trace(crowds.address_of(crowds.sender(count)), "192.0.2.9:80")),
+            # The kernel, too, hands such a request to each of them: this one grows, but by no more than a look at each costs.
+            ("an unknown neighbour asked for everywhere", 5, lambda count, pids: trace(f"pid:{pids[crowds.sender(count)]}", "172.17.200.1:80")),
         ):
-            yield from ratio(f"1,000 containers / 10, {name}", 1.5, 10, (many, words(many_pids)), (few, words(few_pids)))
-        # The kernel, too, hands such a request to each of them: this one grows, but by no more than a look at each costs.
-        yield from ratio("1,000 containers / 10, an unknown neighbour asked for everywhere", 5, 10, (many, trace(f"pid:{many_pids[4]}", "172.17.200.1:80")),
-                         (few, trace(f"pid:{few_pids[4]}", "172.17.200.1:80")))
+            yield from ratio(f"1,000 containers / 10, {name}", bound, 10, (large, words(many, many_pids)), (small, words(few, few_pids)))
 
 
 ALL: dict[str, Callable[[], Iterator[Row]]] = {
