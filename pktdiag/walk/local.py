@@ -164,7 +164,7 @@ def _udp_multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, base: str
     """__udp4_lib_mcast_deliver(): every socket that fits gets a copy; nobody is no error."""
     packet = skb.packet
     group = addr.is_multicast(packet.dst)
-    takers = [sock for sock in sockets.candidates(ns, packet.proto, packet.family)
+    takers = [sock for sock in sockets.met(ns, packet, dev)
               if sock.lport == packet.dport and (not any(sock.local) or sock.local == packet.dst)
               and sock.ifindex in (0, dev.ifindex)
               and (sock.state != TCP_ESTABLISHED or (sock.remote == packet.src and sock.rport == packet.sport))]

@@ -46,6 +46,11 @@ def candidates(ns: NamespaceView, proto: int, family: int) -> list[Socket]:
     return found
 
 
+def met(ns: NamespaceView, packet: Packet, dev: Link) -> list[Socket]:
+    """Of the candidates for a TCP, UDP or UDP-Lite packet those of its port."""
+    return [sock for sock in ns.sockets_for(packet, dev.ifindex) if sock.family == packet.family or _dual_stack(sock)]
+
+
 def _dual_stack(sock: Socket) -> bool:
     """Whether an IPv6 socket takes IPv4 packets."""
     return not sock.v6only and (not any(sock.local) or sock.local[:12] == V4_MAPPED)
@@ -54,7 +59,7 @@ def _dual_stack(sock: Socket) -> bool:
 def lookup(ns: NamespaceView, packet: Packet, dev: Link, listening: bool = False) -> list[Socket]:
     """The socket the kernel would pick for a TCP, UDP or UDP-Lite packet; several only where a reuseport group's hash (or the
     order of binding) decides among equals; empty when nobody takes it. ``listening``: connections apart."""
-    found = [sock for sock in ns.sockets_for(packet, dev.ifindex) if sock.family == packet.family or _dual_stack(sock)]
+    found = met(ns, packet, dev)
     if packet.proto == IPPROTO_TCP:
         exact = connected(found, packet, dev)
         if exact and not listening and not (exact[0].state == TCP_SYN_RECV and packet.tcp_flags & (TCP_SYN | TCP_RST) == TCP_SYN):
@@ -87,7 +92,7 @@ def demuxed(ns: NamespaceView, skb: Skb, dev: Link) -> tuple[Packet, Socket | No
     name = "tcp" if before.proto == IPPROTO_TCP else "udp"
     if "0" in (ns.sysctl("net/ipv4/ip_early_demux"), ns.sysctl(f"net/ipv4/{name}_early_demux")):
         return None
-    found = connected(candidates(ns, before.proto, before.family), before, dev)
+    found = connected(met(ns, before, dev), before, dev)
     return before, found[0] if found else None
 
 
