@@ -229,7 +229,7 @@ def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle 
         if name and name not in finding.names:
             finding.names.append(name)
     # One that somebody gave a name to is called so, whoever is in there; that nobody is takes a look at every process.
-    pid = census.first(inode) if not any(given(name) for name in finding.names) else None
+    pid = _inhabitant(inode, census) if not any(given(name) for name in finding.names) else None
     if pid is not None:
         finding.path = finding.path or f"{procfs.PROC}/{pid}/ns/net"
         finding.pids.append(pid)
@@ -239,6 +239,16 @@ def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle 
         if handle.inode == inode:
             return handle
     return None
+
+
+def _inhabitant(inode: int, census: Census) -> int | None:
+    """A process of the namespace that tells whose it is: the first one found, unless it may have come in from outside. Who only
+    strayed in kept the files of the host; then the lowest pid it is."""
+    pid = census.somebody(inode)
+    if pid is None or (procfs.readlink(f"{procfs.PROC}/{pid}/ns/mnt") == procfs.readlink(f"{procfs.PROC}/self/ns/mnt")
+                       and containers.of(pid) is None):
+        return census.first(inode)
+    return pid
 
 
 def of_pid(pid: int) -> NamespaceHandle:

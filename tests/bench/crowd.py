@@ -33,7 +33,7 @@ def containers_by_hand(netns: str, count: int) -> list[int]:
     The answer: the processes."""
     pids = []
     for _ in range(count):
-        pids.append(subprocess.Popen(["unshare", "--net", "sleep", "100000"], start_new_session=True, stdin=subprocess.DEVNULL,
+        pids.append(subprocess.Popen(["unshare", "--net", "--mount", "sleep", "100000"], start_new_session=True, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
     for pid in pids:
         while os.readlink(f"/proc/{pid}/exe").endswith("unshare"):

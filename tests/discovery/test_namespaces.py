@@ -11,6 +11,7 @@ import time
 import pytest
 
 from pktdiag.collect import namespaces, processes
+from pktdiag.collect.census import Census
 from pktdiag.collect.namespaces import NamespaceHandle, NoSuchNamespace
 
 from .conftest import Nets, run, wait
@@ -62,6 +63,42 @@ def test_a_nameless_one_held_by_a_process(nets: Nets) -> None:
     assert namespaces.open_namespace(inode) == handle
     nets.stop(helper)
     wait(lambda: namespaces.open_namespace(inode) is None)
+
+
+def test_somebody_in_it_is_found_by_age_and_anybody_where_age_misleads(nets: Nets, monkeypatch: pytest.MonkeyPatch) -> None:
+    helpers = [nets.start("", "unshare", "--net", "--mount", *SLEEP) for _ in range(24)]
+    own = os.stat("/proc/self/ns/net").st_ino
+    for helper in helpers:
+        wait(lambda pid=helper.pid: os.stat(f"/proc/{pid}/ns/net").st_ino != own)  # type: ignore[misc]
+    homes = {os.stat(f"/proc/{helper.pid}/ns/net").st_ino: helper.pid for helper in helpers}
+    assert all(Census().somebody(inode) in (None, pid) for inode, pid in homes.items())
+    for inode, pid in homes.items():
+        handle = namespaces.open_namespace(inode, Census())
+        assert handle is not None and handle.pids == (pid,)
+    by_age = [pid for _, pid in sorted(homes.items())]
+    between = [number for pid in by_age for number in (os.getpid(), pid, os.getppid())]
+    for order, sure in ((between, True), (by_age, True), (between[::-1], False)):
+        census = Census()
+        monkeypatch.setattr(census, "_pids", order)  # as if the processes had been numbered so
+        assert all(census.somebody(inode) in ((pid,) if sure else (None, pid)) for inode, pid in homes.items())
+        assert census.somebody(1) is None and [census.first(inode) for inode in homes] == list(homes.values())
+
+
+def test_who_strayed_in_does_not_name_it(nets: Nets) -> None:
+    """A shell that entered from the host has the host's files: whoever was there before it is looked for."""
+    first = nets.start("", "unshare", "--net", "--mount", *SLEEP)
+    own = os.stat("/proc/self/ns/net").st_ino
+    wait(lambda: os.stat(f"/proc/{first.pid}/ns/net").st_ino != own)
+    inode = os.stat(f"/proc/{first.pid}/ns/net").st_ino
+    stray = nets.start("", "nsenter", f"--net=/proc/{first.pid}/ns/net", *SLEEP)
+    wait(lambda: os.stat(f"/proc/{stray.pid}/ns/net").st_ino == inode)
+
+    class Misled(Census):
+        def somebody(self, inode: int) -> int | None:
+            return stray.pid
+
+    handle = namespaces.open_namespace(inode, Misled())
+    assert handle is not None and handle.pids == (min(first.pid, stray.pid),)
 
 
 def test_one_held_only_by_a_mount_in_another_mount_namespace(nets: Nets) -> None:
