@@ -51,7 +51,9 @@ def cost_of(runs: int, *jobs: tuple[Place, list[tuple[str, ...]]]) -> list[Cost]
 
 def _run(place: Place, words: tuple[str, ...]) -> tuple[float, int]:
     """Seconds and peak memory of one process, born in its place: going there is not measured."""
-    home = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("mnt", "pid", "net")]
+    # A process with threads may not leave its mount namespace, and thread-self is the one that is moved.
+    kinds = (*(("mnt", "pid") if place.keeper else ()), "net")
+    home = [os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY) for kind in kinds]
     try:
         _enter(place)
         started = time.perf_counter()
