@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Stamp = tuple[str, bool, int, int, str]
     """Module, whether it is a package, its source's mtime (ns), size and path."""
+    Entry = tuple[Stamp, int, int, tuple[str, ...]]
+    """Stamp, offset and length of a module's code, the modules it imports as it runs."""
 else:
     from _frozen_importlib import ModuleSpec
     from _frozen_importlib_external import ExtensionFileLoader
@@ -29,8 +31,8 @@ else:
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-STAMP = f"8 {sys.version} {sys.flags.optimize} {FOLDER}"
-"""Format, interpreter, place: code of another one is not ours."""
+STAMP = f"9 {sys.version} {sys.flags.optimize} {FOLDER}"
+"""Format (another one with every change to how code is compiled for the image), interpreter, place: code of another is not ours."""
 STRAY = 4
 """So many modules or functions beyond the track are worth a new image: each costs every later run some 30 µs."""
 
@@ -75,11 +77,11 @@ class Image:
         except (OSError, ValueError, EOFError, TypeError):
             pass
 
-    def tail(self) -> "tuple[dict[str, tuple[Stamp, int, int]], frozenset[tuple[str, str]]]":
-        """What few runs need, read when first asked for. Module: stamp, offset and length of its code. Functions (module,
-        qualified name) that some run has called."""
+    def tail(self) -> "tuple[dict[str, Entry], frozenset[tuple[str, str]]]":
+        """What few runs need, read when first asked for: modules, and functions (module, qualified name) that some run has
+        called."""
         if self._tail is None:
-            self._tail = loads(self._bytes(*self._rest)) if self._rest[1] else ({}, frozenset())
+            self._tail = loads(self.piece(*self._rest)) if self._rest[1] else ({}, frozenset())
         known: tuple[Any, Any] = self._tail
         return known
 
@@ -96,7 +98,7 @@ class Image:
             return
         modules = sys.modules
         for stamp in stamps:
-            if stamp[0] in modules or not _fresh(stamp):
+            if stamp[0] in modules or not fresh(stamp):
                 return
         made = []
         try:
@@ -116,7 +118,7 @@ class Image:
                     module.__package__ = above
             waiting = iter(made)
             for piece in self.tracks[command][1:]:  # run before the next is read, which takes over the memory
-                for code in loads(self._bytes(*piece)):
+                for code in loads(self.piece(*piece)):
                     self.fill(next(waiting), code)
         except Exception:
             for stamp in stamps:
@@ -128,7 +130,7 @@ class Image:
         if not name.startswith("pktdiag."):
             return self._extension(name) if name in self.extensions else None
         entry = self.tail()[0].get(name)
-        if entry is None or not _fresh(entry[0]):
+        if entry is None or not fresh(entry[0]):
             self.missed.append(name)
             return None
         return self._spec(entry[0])
@@ -165,16 +167,16 @@ class Image:
 
     def get_code(self, name: str) -> "CodeType":
         """OSError, ValueError, EOFError: the image is not whole."""
-        offset, length = self.tail()[0][name][1:]
-        code: CodeType = loads(self._bytes(offset, length))
+        offset, length = self.tail()[0][name][1:3]
+        code: CodeType = loads(self.piece(offset, length))
         return code
 
     def stamps(self, command: str) -> "tuple[Stamp, ...]":
         """Those of a track's modules."""
-        stamps: tuple[Stamp, ...] = loads(self._bytes(*self.tracks[command][0]))
+        stamps: tuple[Stamp, ...] = loads(self.piece(*self.tracks[command][0]))
         return stamps
 
-    def _bytes(self, offset: int, length: int) -> bytes:
+    def piece(self, offset: int, length: int) -> bytes:
         return posix.pread(self._file, length, self._base + offset)
 
     # -- one function at a time ----------------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ class Image:
         function = _function(module, name, offset)
         if stub_number(function.__code__) == offset:  # another thread may have been here
             self.thawed.append((module, name))
-            function.__code__ = loads(self._bytes(offset, length))
+            function.__code__ = loads(self.piece(offset, length))
         return function(*positional, **named)
 
     # -- for the next run ----------------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ class Image:
             save(self)
 
 
-def _fresh(stamp: "Stamp") -> bool:
+def fresh(stamp: "Stamp") -> bool:
     """Whether the source is the one that the code was made of."""
     try:
         found = posix.stat(stamp[4])

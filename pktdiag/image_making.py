@@ -1,17 +1,16 @@
-"""Making the next image: see ``image``. Imported by runs that save one, which are few and may take their time.
+"""Making the next image: see ``image``. Imported by runs that save one.
 
-Code is compiled for the image from a pruned syntax tree (``image_pruning``), without columns in its line tables.
+Code is compiled for the image from a pruned syntax tree (``image_pruning``), without columns in its line tables. That takes a
+second or two for the whole package, so what the present image has is taken from there, unless a source has changed.
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
-from marshal import dumps
+from marshal import dumps, loads
 
-from pktdiag.image import PATH, STAMP, Image
-from pktdiag.image_pruning import imported, pruned, source
+from pktdiag.image import PATH, STAMP, Image, fresh, stub_number
 
 PIECE = 16
 """So many modules share their names; read and run before the next so many, they leave the memory of their bytes to these:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
-    from pktdiag.image import Stamp
+    from pktdiag.image import Entry, Stamp
 
 
 def save(image: Image) -> None:
@@ -33,7 +32,7 @@ def save(image: Image) -> None:
         with open(temporary, "wb") as file:
             file.write(data)
         os.replace(temporary, PATH)
-    except (OSError, SyntaxError, ValueError):  # no room, no right, or a source that is being written
+    except (OSError, SyntaxError, ValueError, EOFError):  # no room, no right, a source that is being written, an image that is not whole
         return
 
 
@@ -44,17 +43,23 @@ class _Making:
         self._chunks: list[bytes] = []
         self._offset = 0
         self._warm = warm.union(image.thawed)
-        self._needs: dict[str, list[str]] = {}
+        self._needs: dict[str, tuple[str, ...]] = {}
 
     def data(self) -> bytes:
         codes: dict[str, CodeType] = {}
-        index: dict[str, tuple[Stamp, int, int]] = {}
+        index: dict[str, Entry] = {}
+        known = self._index if all(fresh(entry[0]) for entry in self._index.values()) else {}
         for name in dict.fromkeys((*self._index, *self._image.missed)):
-            made = self._compiled(name) if not name.startswith("pktdiag.image_") else None
-            if made is not None:
+            if name in known:
+                stamp, *_, self._needs[name] = known[name]
+                codes[name] = self._moved(self._image.get_code(name))
+            else:
+                made = self._compiled(name) if not name.startswith("pktdiag.image_") else None
+                if made is None:
+                    continue
                 stamp, code = made
                 codes[name] = self._frozen(name, code)
-                index[name] = (stamp, *self._put(dumps(codes[name])))
+            index[name] = (stamp, *self._put(dumps(codes[name])), self._needs[name])
         tracks = {}
         for command, track in self._tracks().items():
             stamps = self._put(dumps(tuple(index[name][0] for name in track)))
@@ -95,13 +100,17 @@ class _Making:
 
     def _compiled(self, name: str) -> tuple[Stamp, CodeType] | None:
         """A module's stamp and pruned code; None when there is no such source."""
+        import ast
+
+        from pktdiag.image_pruning import imported, pruned, source
+
         found = source(name)
         if found is None:
             return None
         path, before = found  # a source changed since it was read has a stamp of its own next time
         with open(path, encoding="utf-8") as file:
             tree = pruned(ast.parse(file.read(), path))
-        self._needs[name] = list(imported(name, tree))
+        self._needs[name] = tuple(imported(name, tree))
         code = compile(tree, path, "exec", dont_inherit=True)
         return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size, code.co_filename), _without_columns(code)
 
@@ -119,12 +128,26 @@ class _Making:
                 const = self._frozen(module, const, f"{name}.")
             elif const.co_name.isidentifier() and const.co_name not in twice and not const.co_freevars and \
                     (module, name) not in self._warm and code.co_flags & 1 == 0 and len(const.co_code) > 60:
-                const = self._stub(module, name, const)
+                const = self._stub(module, name, dumps(const), const)
             consts.append(const)
         return code.replace(co_consts=tuple(consts))
 
-    def _stub(self, module: str, name: str, code: CodeType) -> CodeType:
-        offset, length = self._put(dumps(code))
+    def _moved(self, code: CodeType) -> CodeType:
+        """Code out of the present image: functions that have been called since lose their stubs, the others' code moves along."""
+        consts: list[object] = []
+        for const in code.co_consts:
+            if hasattr(const, "co_code") and not const.co_flags & 1:
+                const = self._moved(const)
+            elif hasattr(const, "co_code") and stub_number(const) >= 0:
+                module, name, offset, length = const.co_consts[-5:-1]
+                behind = self._image.piece(offset, length)
+                warm = (module, name) in self._warm
+                const = loads(behind).replace(co_filename=const.co_filename) if warm else self._stub(module, name, behind, const)
+            consts.append(const)
+        return code.replace(co_consts=tuple(consts))
+
+    def _stub(self, module: str, name: str, behind: bytes, code: CodeType) -> CodeType:
+        offset, length = self._put(behind)
         mine = {"module": module, "name": name, "offset": offset, "length": length}
         return _STUB.replace(co_consts=(*(mine.get(const, const) for const in _STUB.co_consts), offset), co_filename=code.co_filename,
                              co_firstlineno=code.co_firstlineno)

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 WRITING = {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONHASHSEED": "1"}
+IMAGE = f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
 SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, posix\n"
         "posix._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
         " if type(getattr(m, '__loader__', None)).__name__ == 'Image')), sys.stdout.flush())\n"
@@ -52,7 +53,7 @@ def test_a_changed_source_is_read_again(copy: Path) -> None:
 @pytest.mark.parametrize("rubbish", [b"", b"x", bytes(100), b"\0\0\0\x05rubbish", b"\xff" * 50])
 def test_a_broken_image_is_no_image(copy: Path, rubbish: bytes) -> None:
     from_image(copy)
-    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
+    image = copy / "pktdiag" / "__pycache__" / IMAGE
     image.write_bytes(rubbish)
     assert from_image(copy) == set()
     assert from_image(copy)
@@ -120,6 +121,59 @@ def test_records_out_of_the_image_are_those_of_their_source(copy: Path) -> None:
     assert saved(copy, RECORDS).stdout == plain and plain.count("<class 'tuple'>") > 100
 
 
+EQUAL = """
+from marshal import loads
+def parts(data):
+    start = 4 + int.from_bytes(data[:4], 'big')
+    _, _, tracks, _, (offset, length) = loads(data[4:start])
+    piece = lambda offset, length: loads(data[start + offset:start + offset + length])
+    index, warm = piece(offset, length)
+    codes = {name: plain(piece(*entry[1:3]), piece) for name, entry in index.items()}
+    told = {command: [[code.co_filename for code in piece(*one)] for one in track[1:]] for command, track in tracks.items()}
+    return codes, told, warm, {name: entry[0] + entry[3] for name, entry in index.items()}
+def plain(code, piece):
+    if image.stub_number(code) >= 0:
+        return ('stub', *code.co_consts[-5:-3], plain(piece(*code.co_consts[-3:-1]), piece))
+    consts = [plain(const, piece) if hasattr(const, 'co_code') else const for const in code.co_consts]
+    return (code.co_name, code.co_filename, code.co_firstlineno, code.co_code, code.co_names, code.co_varnames, list(code.co_lines()), consts)
+made.run_track('trace')
+made.thawed += [stub for stub in [('pktdiag.cli.fastlane', 'parse'), ('pktdiag.cli.options', 'nothing')]]
+one = parts(image_making._Making(made).data())
+image_making.fresh = lambda stamp: False
+two = parts(image_making._Making(made).data())
+print(one == two, len(one[0]), sum(map(len, one[1].values())), len(one[2]))
+"""
+
+
+def test_an_image_made_of_an_image_equals_one_made_of_sources(copy: Path) -> None:
+    for argv in (["trace", "127.0.0.1:9/udp"], ["trace", "127.0.0.1:9/udp"], ["hooks"], ["hooks"], ["trace", "nonsense address"]):
+        subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+    equal, modules, pieces, warm = saved(copy, EQUAL).stdout.split()
+    assert equal == "True" and int(modules) > 100 and int(pieces) > 10 and int(warm) > 100
+
+
+def test_only_what_is_new_is_compiled(copy: Path) -> None:
+    from_image(copy)
+    script = ("compiled = []\nimage_making._Making._compiled = lambda self, name: compiled.append(name)\n"
+              "made.missed += ['pktdiag.cli.completion']\nimage_making._Making(made).data()\nprint(*compiled)\n"
+              "path = __import__('pathlib').Path(image.FOLDER, 'cli', 'trace.py')\npath.write_text(path.read_text() + '\\n')\n"
+              "image_making._Making(made).data()\nprint(len(compiled))\n")
+    only, every = saved(copy, script).stdout.splitlines()
+    assert only == "pktdiag.cli.completion" and int(every) > 10
+
+
+@pytest.mark.parametrize("argv", [["trace", "127.0.0.1:9/udp", "--json"], ["--help"]])
+def test_runs_at_once_do_not_disturb_each_other(copy: Path, argv: list[str]) -> None:
+    """Each reads an image that others replace, and learns from it."""
+    seen = set()
+    for _ in range(3):
+        runs = [subprocess.Popen([sys.executable, "-m", "pktdiag", *argv], cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True, env=WRITING) for _ in range(3)]
+        seen |= {(*run.communicate(timeout=60), run.returncode) for run in runs}
+    assert len(seen) == 1, seen
+    assert not [path for path in (copy / "pktdiag" / "__pycache__").iterdir() if path.suffix not in (".pyc", f".{IMAGE.rpartition('.')[2]}")]
+
+
 def test_a_stub_is_found_wherever_it_went(copy: Path) -> None:
     script = ("from pktdiag.collect import mounts\nkept = mounts.unescape\nmounts.unescape = None\n"
               "assert image.stub_number(kept.__code__) >= 0\nprint(kept('/mnt/a' + chr(92) + '040b'))\n"
@@ -141,7 +195,7 @@ def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
 
 def test_an_unknown_command_leaves_no_track(copy: Path) -> None:
     """Nor does it make an image over and over."""
-    image = copy / "pktdiag" / "__pycache__" / f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
+    image = copy / "pktdiag" / "__pycache__" / IMAGE
     made = []
     for _ in range(3):
         subprocess.run([sys.executable, "-m", "pktdiag", "nonsense"], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
