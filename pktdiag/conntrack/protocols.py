@@ -1,6 +1,6 @@
 """What each transport protocol's tracker says of a packet of a connection.
 
-Sources: net/netfilter/nf_conntrack_core.c (nf_conntrack_handle_packet), nf_conntrack_proto_{udp,icmp,icmpv6,gre,sctp,
+Sources: net/netfilter/nf_conntrack_core.c (nf_conntrack_handle_packet), nf_conntrack_proto_{udp,icmp,icmpv6,gre,sctp,dccp,
 generic}.c.
 """
 
@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from pktdiag.conntrack import tcp
 from pktdiag.conntrack.tuples import has_ports
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDPLITE, NF_INET_PRE_ROUTING
+from pktdiag.model.kernel import (
+    IPPROTO_DCCP,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    IPPROTO_SCTP,
+    IPPROTO_TCP,
+    IPPROTO_UDPLITE,
+    NF_INET_PRE_ROUTING,
+)
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Conn
@@ -42,4 +50,8 @@ def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet
         from pktdiag.conntrack import sctp
 
         return sctp.packet(conn, packet)
+    elif conn.orig.proto == IPPROTO_DCCP and has_ports(ns, IPPROTO_DCCP):
+        from pktdiag.conntrack import dccp
+
+        return dccp.packet(conn, reply, packet)
     return "accept"
