@@ -21,6 +21,7 @@ from pktdiag.model.kernel import (
     RTN_UNICAST,
 )
 from pktdiag.model.record import NamedTuple
+from pktdiag.model.versions import since_6_7
 from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers, Var
@@ -90,8 +91,9 @@ class Fib(NamedTuple):
         """nft_fib4_eval, nft_fib6_eval."""
         packet, ctx = run.skb.packet, run.ctx
         link = self._link(run)
-        if ctx.hook in (NF_INET_PRE_ROUTING, NF_INET_INGRESS, NF_INET_LOCAL_IN) and ctx.indev is not None:
-            # nft_fib_can_skip (in LOCAL_IN since 6.15): looped-back multicast, or the loopback device
+        if ctx.indev is not None and (ctx.hook in (NF_INET_PRE_ROUTING, NF_INET_INGRESS)
+                                      or (ctx.hook == NF_INET_LOCAL_IN and since_6_7(ctx.ns))):
+            # nft_fib_can_skip (in LOCAL_IN since 6.15, which nothing shows): looped-back multicast, or the loopback device
             if run.skb.pkt_type == PACKET_LOOPBACK or ctx.indev.loopback:
                 return self._store(ctx.indev)
             if (packet.proto == IPPROTO_ICMPV6 and not any(packet.src) and len(packet.dst) == 16
