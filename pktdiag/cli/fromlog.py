@@ -9,6 +9,7 @@ from __future__ import annotations
 from pktdiag.cli.endpoint import parse_proto
 from pktdiag.cli.errors import CliError
 from pktdiag.cli.fields import TCP_FLAGS
+from pktdiag.cli.loggedheaders import NOTHING, Headers, of_kernel_log, of_tcpdump4, of_tcpdump6, parenthesis
 from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, PROTO_NAMES
 from pktdiag.model.packet import parse_address
 from pktdiag.model.record import NamedTuple
@@ -34,6 +35,7 @@ class LoggedPacket(NamedTuple):
     src_mac: bytes | None = None
     kind: str = "log"
     """"log", "tcpdump" or "conntrack"."""
+    headers: Headers = NOTHING
 
 
 def parse(line: str) -> LoggedPacket:
@@ -54,9 +56,10 @@ def _kernel_log(line: str) -> LoggedPacket | None:
     words = line.split("[", 1)[0].split() if " INCOMPLETE [" in line else line.split()
     fields: dict[str, str] = {}
     flags: list[str] = []
-    for word in words:
+    for at, word in enumerate(words):
         if word.startswith("["):  # an ICMP error quotes the packet it is about: not ours
             if "SRC" in fields:
+                words = words[:at]
                 break
             continue
         key, equals, value = word.partition("=")
@@ -77,7 +80,8 @@ def _kernel_log(line: str) -> LoggedPacket | None:
         _int(fields.get("LEN")), _int(fields.get("TTL") or fields.get("HOPLIMIT")), tos,
         "DF" in flags if "TTL" in fields else None, int(fields["MARK"], 16) if "MARK" in fields else None,
         sum(bit for name, bit in TCP_FLAGS.items() if name.upper() in flags) if proto == IPPROTO_TCP else None,
-        icmp, fields.get("PHYSIN") or fields.get("IN") or None, mac[6:12] if len(mac) == 14 else None)
+        icmp, fields.get("PHYSIN") or fields.get("IN") or None, mac[6:12] if len(mac) == 14 else None, "log",
+        of_kernel_log(words[next(i for i, word in enumerate(words) if word.startswith("SRC=")):]))
 
 
 def _conntrack(line: str) -> LoggedPacket | None:
@@ -109,13 +113,24 @@ def _tcpdump(line: str) -> LoggedPacket | None:
     verbose = ""
     head, rest = " ".join(words[at + 1:]), ""
     if head.startswith("("):
-        verbose, head = _parenthesis(head)
+        verbose, head = parenthesis(head)
     head, _, rest = head.partition(": ")
     left, arrow, right = head.rstrip(":").partition(" > ")
     if not arrow:
         return None
     ipv6 = words[at] == "IP6"
     (src, sport), (dst, dport) = _dotted(left, ipv6), _dotted(right, ipv6)
+    headers = NOTHING
+    if ipv6:
+        headers, rest = of_tcpdump6(rest)
+        ports, colon, more = rest.partition(": ")
+        near, arrow, far = ports.partition(" > ")
+        if colon and arrow and near.isdigit() and far.isdigit():  # behind extension headers they stand apart from the addresses
+            sport, dport, rest = int(near), int(far), more
+    elif verbose:
+        headers = of_tcpdump4(verbose)
+    if rest.startswith(("[icmp", "[udp", "[bad ")):
+        rest = rest.partition("] ")[2]
     icmp: tuple[int, int] | None = None
     flags: int | None = None
     if "Flags [" in rest:
@@ -132,13 +147,16 @@ def _tcpdump(line: str) -> LoggedPacket | None:
         proto = IPPROTO_UDP
     else:
         number = next((n for n, name in PROTO_NAMES.items() if rest.lower().startswith(name)), None)
+        if rest.startswith("ip-proto-"):  # so it calls what a later fragment carries
+            number = int(rest[9:].split()[0])
         if number is None:
             return None
         proto = number
     told = dict(zip(*[iter(verbose.replace(",", "").split())] * 2)) if verbose else {}
-    return LoggedPacket(src, dst, proto, sport, dport, _int(verbose.rpartition("length ")[2] if "length " in verbose else None),
+    size = verbose.rpartition("length ")[2].partition(",")[0] if "length " in verbose else None
+    return LoggedPacket(src, dst, proto, sport, dport, _int(size),
                         _int(told.get("ttl") or told.get("hlim")), int(told["tos"], 16) if "tos" in told else None,
-                        "[DF]" in verbose if verbose and not ipv6 else None, None, flags, icmp, indev, src_mac, "tcpdump")
+                        "[DF]" in verbose if verbose and not ipv6 else None, None, flags, icmp, indev, src_mac, "tcpdump", headers)
 
 
 _ICMP_WORDS = (("echo reply", (0, 0)), ("echo request", (8, 0)), ("need to frag", (3, 4)), ("admin prohibited filter", (3, 13)),
@@ -149,16 +167,6 @@ _ICMP6_WORDS = (("echo reply", (129, 0)), ("echo request", (128, 0)), ("packet t
                 ("unreachable prohibited", (1, 1)), ("unreachable address", (1, 3)), ("unreachable port", (1, 4)),
                 ("time exceeded in-transit", (3, 0)), ("neighbor solicitation", (135, 0)), ("neighbor advertisement", (136, 0)))
 """tcpdump's words (print-icmp.c: icmp_print; print-icmp6.c: icmp6_print), the longer ones first."""
-
-
-def _parenthesis(text: str) -> tuple[str, str]:
-    """(what stands in the parenthesis that ``text`` begins with, what follows it); IPv6's has one inside."""
-    depth = 0
-    for at, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if not depth:
-            return text[1:at], text[at + 1:].lstrip()
-    return text[1:], ""
 
 
 def _without_link_header(line: str) -> tuple[str, bytes | None]:

@@ -59,7 +59,8 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Cal
         start = start._replace(ingress=ingress, dst_mac=dst_mac)
     if values["assume_empty"]:
         notes.append("no BPF program on a device and no ebtables rules, where that cannot be read (--assume-empty)")
-    proto = _proto(target, dst)
+    logged = values.get("headers")
+    proto = _proto(target, dst, logged is not None and logged.offset > 0)
     packet = _packet(start, source, target, dst, proto, values, notes)
     return Question(
         netns=start.ns.id, packet=packet, ingress=start.ingress, dst_mac=start.dst_mac,
@@ -99,6 +100,7 @@ def with_log(values: dict[str, Any]) -> dict[str, Any]:
     for dest, value in said.items():
         if values[dest] is None:
             values[dest] = value
+    values["headers"] = logged.headers
     return values
 
 
@@ -167,14 +169,15 @@ def _destination(host: HostView, target: Endpoint, start: Start, source: Endpoin
     return chosen
 
 
-def _proto(target: Endpoint, dst: bytes) -> int:
+def _proto(target: Endpoint, dst: bytes, portless: bool = False) -> int:
+    """``portless``: of a later fragment, which has none."""
     icmp = IPPROTO_ICMP if len(dst) == 4 else IPPROTO_ICMPV6
     proto = target.proto
     if proto is None:
         return IPPROTO_TCP if target.port is not None else icmp
     if proto in (IPPROTO_ICMP, IPPROTO_ICMPV6):
         proto = icmp
-    if proto in PORT_PROTOS and target.port is None:
+    if proto in PORT_PROTOS and target.port is None and not portless:
         raise CliError("no-port", f"{target.text!r} has no port", f"{PROTO_NAMES[proto]} needs one",
                        f"write ADDRESS:PORT/{PROTO_NAMES[proto]}")
     if proto not in PORT_PROTOS and target.port is not None:
@@ -192,7 +195,8 @@ def _packet(start: Start, source: Endpoint | None, target: Endpoint, dst: bytes,
     if source is not None and source.port and proto not in PORT_PROTOS:
         raise CliError("no-port", f"{source.text!r} has a port", f"{PROTO_NAMES.get(proto, 'this protocol')} has none",
                        "leave the port out")
-    if proto in PORT_PROTOS and not sport:
+    logged = values.get("headers")
+    if proto in PORT_PROTOS and not sport and not (logged is not None and logged.offset):
         sport = _ephemeral(start)
         notes.append(f"source port {sport} stands for any ephemeral port (write SRC as ADDRESS:PORT)")
     size = values["size"]
@@ -205,7 +209,7 @@ def _packet(start: Start, source: Endpoint | None, target: Endpoint, dst: bytes,
         kind, code = fields.icmp_type(values["icmp_type"], ipv6)
     if values["tcp_flags"] and proto != IPPROTO_TCP:
         raise CliError("usage", "--tcp-flags with a packet that is not TCP", "", "write DST:PORT/tcp")
-    return Packet(
+    packet = Packet(
         src=start.src if start.src is not None else bytes(len(dst)), dst=dst, proto=proto, sport=sport,
         dport=target.port or 0, ttl=ttl, tos=fields.dscp(values["dscp"]) << 2 if values["dscp"] else 0, length=length,
         df=values["df"] if values["df"] is not None else True,
@@ -213,6 +217,11 @@ def _packet(start: Start, source: Endpoint | None, target: Endpoint, dst: bytes,
         icmp_type=kind if is_icmp else 0, icmp_code=code, icmp_id=1 if is_icmp else 0,
         # A real SYN carries options (MSS, window scale, …) and any segment may.
         unknown=Packet(dst, dst, proto).unknown | ({"tcp_options"} if proto == IPPROTO_TCP else set()))
+    if logged is None:
+        return packet
+    from pktdiag.cli.loggedheaders import applied
+
+    return applied(packet, logged, notes)
 
 
 def _ephemeral(start: Start) -> int:

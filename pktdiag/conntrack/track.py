@@ -58,6 +58,8 @@ def conntrack_in(ctx: HookContext) -> HookResult:
     tuple_ = tuple_of(ctx.ns, packet)
     if tuple_ is None:
         return _invalid(ctx)
+    if packet.ext_headers and _checksum_wrong(ctx):
+        return _invalid(ctx)
     for _ in range(2):
         found = _find(ctx, template, tuple_)
         if found is None:
@@ -86,6 +88,17 @@ def conntrack_in(ctx: HookContext) -> HookResult:
         _tell(ctx)
         return ACCEPT
     return _invalid(ctx)
+
+
+def _checksum_wrong(ctx: HookContext) -> bool:
+    """tcp_error(), udp_error(), nf_conntrack_icmpv6_error(): the checksum is looked at in PRE_ROUTING."""
+    from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
+
+    packet = ctx.skb.packet
+    if ctx.hook != NF_INET_PRE_ROUTING or packet.proto not in (6, 17, IPPROTO_ICMPV6) or not goes_on(packet) or \
+            ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
+        return False
+    return not ctx.services.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
 
 
 def account(conn: Conn, reply: bool, length: int) -> None:

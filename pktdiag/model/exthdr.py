@@ -84,6 +84,15 @@ def last(packet: Packet, stop_at_auth: bool) -> Last | None:
     return Last(packet.proto, at, 0)
 
 
+def goes_on(packet: Packet) -> bool:
+    """Whether a routing header has segments left: the transport checksum goes by the last of them, and to netfilter, which goes by the
+    packet's destination, it is wrong (nf_ip6_checksum) unless the device has said that it is right."""
+    return any(number == ROUTING and data[3] for number, data in packet.ext_headers)
+
+
+CHECKSUM_VERIFIED = "the device it came in through has verified the packet's checksum itself, in the place of netfilter"
+
+
 def skipped(packet: Packet) -> int | None:
     """ipv6_skip_exthdr(): the protocol that conntrack and bridge rules go by. None: there is no next header. A later fragment's is
     its fragment header."""

@@ -92,6 +92,17 @@ def _wrong_timestamp(option: bytes) -> int | None:
     return 3 if option[3] & 15 != 3 and option[3] >> 4 == 15 else None
 
 
+def first(options: bytes, kind: int) -> bytes:
+    """The first option of a kind, of options that were found right before hosts wrote into them; empty where there is none."""
+    at = 0
+    while at + 1 < len(options) and options[at] != END:
+        size = 1 if options[at] == NOOP else options[at + 1]
+        if options[at] == kind:
+            return options[at:at + size]
+        at += size or 1
+    return b""
+
+
 def unknown_bytes(options: bytes) -> bytes:
     """The bits that are not known of options into which hosts wrote on the way: what is recorded in front of the pointer."""
     mask = bytearray(len(options))

@@ -23,7 +23,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import HookContext, Skb
+from pktdiag.netfilter.context import HookContext, Skb, Unknown
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import route, sockets
 from pktdiag.walk.route import RouteResult
@@ -37,6 +37,10 @@ _IN4 = {0: "IcmpInEchoReps", 3: "IcmpInDestUnreachs", 4: "IcmpInSrcQuenchs", 5: 
         17: "IcmpInAddrMasks", 18: "IcmpInAddrMaskReps"}
 _IN6 = {1: "Icmp6InDestUnreachs", 2: "Icmp6InPktTooBigs", 3: "Icmp6InTimeExcds", 4: "Icmp6InParmProblems", 128: "Icmp6InEchos",
         129: "Icmp6InEchoReplies"}
+
+_NOT_VERIFIED = frozenset((33, 47, 50, 51, 132, 136))
+_SUMMED4, _SUMMED6 = frozenset((1, 2, 6, 17)), frozenset((6, 17, 58, 135))
+"""Protocols with an Internet checksum over all of them: IPv4 counts the pseudo header in for TCP and UDP, IPv6 for all."""
 
 # iptables --reject-with / nft reject names
 NAMES4 = {(3, 0): "net-unreachable", (3, 1): "host-unreachable", (3, 2): "proto-unreachable", (3, 3): "port-unreachable",
@@ -191,6 +195,8 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     """What a REJECT sends (nf_send_unreach, nf_send_reset and their bridge forms); None where the kernel sends nothing."""
     skb, packet = ctx.skb, ctx.skb.packet
     raw = ctx.indev if ctx.pf in (NFPROTO_BRIDGE, NFPROTO_NETDEV) else None
+    if not _checksum_right(walk, skb):
+        return None
     if answer == "tcp reset":
         if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
             return None
@@ -223,6 +229,25 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     return answer if error(walk, ctx.ns, skb, *number, dev=ctx.indev) else None
 
 
+def _checksum_right(walk: Walk, skb: Skb) -> bool:
+    """nf_send_unreach(), nf_send_unreach6() (reject6_csum_ok), nf_reject_ip_tcphdr_get(): nothing answers a packet whose checksum is wrong.
+    It is wrong to nf_ip_checksum() in a first fragment, in a protocol that has none in its place (nf_reject_verify_csum knows a few), with
+    segments left in a routing header, and where options were written into when the packet was received: the IP header's own has
+    not followed, and is added up, too. A raw socket's packets nobody has verified."""
+    packet = skb.packet
+    v4 = len(packet.dst) == 4
+    if not v4 and (packet.fragment_offset or packet.proto == 59):
+        return False
+    if packet.proto in _NOT_VERIFIED:
+        return True
+    from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
+
+    summed = packet.proto in (_SUMMED4 if v4 else _SUMMED6) and not packet.more_fragments
+    if summed and "options written" not in skb.extra and not (packet.ext_headers and goes_on(packet)):
+        return True
+    return not walk.question.header_included and walk.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
+
+
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """icmp_rcv() / icmpv6_rcv()"""
     packet = skb.packet
@@ -242,6 +267,9 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     elif v4 and group and kind == 13 and ns.sysctl("net/ipv4/icmp_echo_ignore_broadcasts") == "1":
         walk.drop(ns, "socket", dev, skb, "INVALID_PROTO", "Timestamp requests to broadcast or multicast addresses are ignored "
                   "(icmp_echo_ignore_broadcasts=1).", counters=("IcmpInErrors",), cause="echo-ignored")
+    elif not v4 and kind in (1, 2, 3, 4) and packet.inner is not None and packet.inner.proto == 59:
+        walk.drop(ns, "socket", dev, skb, "IPV6_BAD_EXTHDR", "What the error quotes has no transport header (icmpv6_notify).",
+                  counters=("Icmp6InErrors",), cause="no-payload")
     elif kind == (8 if v4 else 128):
         _echo(walk, ns, dev, skb, group)
     elif kind == (0 if v4 else 129):

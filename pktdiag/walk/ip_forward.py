@@ -40,6 +40,7 @@ def forward(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
     pf = NFPROTO_IPV4 if skb.packet.family == AF_INET else NFPROTO_IPV6
     if run_hook(walk, ns, pf, NF_INET_FORWARD, skb, dev, out, "forward"):
         _count(walk, ns, skb)
+        skb.extra.pop("options written", None)  # ip_forward_options() makes the header's checksum right again
         ip_output.output(walk, ns, out, skb, decision, dev)
     elif _counts_early(ns):
         _count(walk, ns, skb)

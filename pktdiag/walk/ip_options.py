@@ -27,7 +27,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
     if found.error is not None:
         skb.extra.pop("ip options", None)
         sent = icmp.error(walk, ns, skb, 12, 0, dev=dev, info=found.error)
-        walk.drop(ns, "ip-receive", dev, skb, "NOT_SPECIFIED", f"Its IP options are wrong at byte {found.error} of the header.",
+        walk.drop(ns, "ip-receive", dev, skb, "IP_INHDR", f"Its IP options are wrong at byte {found.error} of the header.",
                   counters=("IpInHdrErrors",), cause="bad-options", answer="icmp parameter-problem" if sent else None)
         return False
     if found.cipso:
@@ -35,6 +35,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
         return False
     skb.extra["ip options"] = True
     skb.packet = _recorded(packet, found, decision.kind == "local")
+    if skb.packet.ip_options != packet.ip_options:
+        skb.extra["options written"] = True
     if not found.srr:
         return True
     if not addr.conf_and(ns, dev.name, "accept_source_route"):
@@ -82,7 +84,7 @@ def _clear_behind_end(options: bytearray) -> None:
 
 def alerts(packet: Packet) -> bool:
     """Whether it bears a router alert."""
-    return bool(ipopt.compiled(packet.ip_options, True).router_alert)
+    return ipopt.first(packet.ip_options, ipopt.RA)[2:4] == b"\0\0"
 
 
 def taken_by_alert(walk: Walk, ns: NamespaceView, skb: Skb) -> bool:
@@ -106,22 +108,13 @@ def with_echo(skb: Skb, answer: Packet) -> Packet | None:
 def echoed(packet: Packet) -> bytes | None:
     """__ip_options_echo(): what the host's own answer bears: a recorded route and time stamps, with room for its own. None: they have
     no room left as it would be needed, and there is no answer. Source routes and labels end in front of this."""
-    found = ipopt.compiled(packet.ip_options, True)
-    options = packet.ip_options
     made = b""
-    if found.rr:
-        option = bytearray(options[found.rr - 20:found.rr - 20 + options[found.rr - 19]])
-        if option[2] <= len(option):
-            if option[2] + 3 > len(option):
+    for kind in (ipopt.RR, ipopt.TIMESTAMP):
+        option = bytearray(ipopt.first(packet.ip_options, kind))
+        if option and option[2] <= len(option):
+            room = 4 if kind == ipopt.RR else {0: 4, 1: 8}.get(option[3] & 15, 0)
+            if room and option[2] + room - 1 > len(option):
                 return None
-            option[2] += 4
-        made += bytes(option)
-    if found.ts:
-        option = bytearray(options[found.ts - 20:found.ts - 20 + options[found.ts - 19]])
-        if option[2] <= len(option):
-            wide = {0: 4, 1: 8}.get(option[3] & 15, 0)
-            if wide and option[2] + wide - 1 > len(option):
-                return None
-            option[2] += wide
+            option[2] += room
         made += bytes(option)
     return made + bytes(-len(made) % 4)

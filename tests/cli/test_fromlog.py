@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +13,8 @@ from hypothesis import strategies as st
 from pktdiag.cli.errors import CliError
 from pktdiag.cli.fromlog import LoggedPacket, parse
 from pktdiag.model.packet import parse_address as packed
+from tests.netfilter.nft.packets import frame
+from tests.netfilter.test_headers_against_kernel import PACKETS
 
 
 def test_a_kernel_log_line() -> None:
@@ -66,3 +72,59 @@ def test_any_line_gives_a_packet_or_one_clear_error(line: str) -> None:
         assert isinstance(parse(line), LoggedPacket)
     except CliError as error:
         assert error.code == "malformed-log-line"
+
+
+def test_options_and_fragments_of_a_log_line() -> None:
+    head = "IN=eth0 OUT= SRC=192.0.2.1 DST=192.0.2.2 LEN=64 TOS=0x00 PREC=0x00 TTL=64 ID=1 "
+    found = parse(head + "DF OPT (94040000) PROTO=TCP SPT=1 DPT=2 WINDOW=1 RES=0x00 SYN URGP=0 OPT (020405B4)").headers
+    assert (found.ip_options, found.tcp_options, found.offset, found.more, found.unsaid) == (b"\x94\4\0\0", b"\2\4\5\xb4", 0, False, "")
+    found = parse(head + "MF FRAG:185 PROTO=UDP").headers
+    assert (found.offset, found.more, found.ip_options) == (1480, True, b"")
+    head = "IN=eth0 OUT= SRC=2001:db8::1 DST=2001:db8::2 LEN=64 TC=0 HOPLIMIT=64 FLOWLBL=0 "
+    found = parse(head + "FRAG:1448 INCOMPLETE ID:0000000a PROTO=UDP").headers
+    assert (found.ext_headers, found.offset, found.more) == (((44, bytes.fromhex("000005a90000000a")),), 1448, True)
+    found = parse(head + "OPT ( ) OPT ( FRAG:0 INCOMPLETE ID:00000005 ) PROTO=UDP SPT=1 DPT=2 LEN=40").headers
+    assert found.more
+    assert found.ext_headers == ((44, bytes.fromhex("0000000100000005")),)
+    assert "extension headers" in found.unsaid
+
+
+def test_options_and_fragments_of_tcpdump() -> None:
+    four = "IP (tos 0x0, ttl 64, id 1, offset {}, flags [{}], proto UDP (17), length 548{}) 192.0.2.1{} > 192.0.2.2{}: {}"
+    found = parse(four.format(1480, "none", "", "", "", "ip-proto-17"))
+    assert (found.proto, found.headers.offset, found.headers.more, found.headers.ip_options) == (17, 1480, False, b"")
+    headers = parse(four.format(0, "+", ", options (RA value 1)", ".1", ".2", "UDP, length 512")).headers
+    assert (headers.offset, headers.more, headers.ip_options, headers.unsaid) == (0, True, b"\x94\4\0\1", "")
+    headers = parse(four.format(0, "DF", ", options (RR 192.0.2.7, 0.0.0.0,EOL)", ".1", ".2", "UDP, length 512")).headers
+    assert (headers.ip_options, bool(headers.unsaid)) == (b"", True)
+    pair = "2001:db8::1 > 2001:db8::2:"
+    six = parse(f"IP6 (hlim 1, next-header Options (0) payload length: 36) {pair} HBH (rtalert: 0x0000) (padn) [icmp6 sum ok] ICMP6, echo request, id 7")
+    assert (six.proto, six.icmp, six.headers.ext_headers) == (58, (128, 0), ((0, bytes.fromhex("0000050200000100")),))
+    six = parse(f"IP6 {pair} HBH DSTOPT 1 > 53: Flags [S], seq 1, win 64240, length 0")
+    assert (six.proto, six.sport, six.dport, six.tcp_flags, six.headers.ext_headers) == (6, 1, 53, 2, ())
+    assert "not all in the line" in six.headers.unsaid
+
+
+@pytest.mark.parametrize("name", ["hbh alert, dst", "rt0", "rt0 left", "rt2", "srh", "ah", "first fragment", "atomic fragment", "last fragment",
+                                  "alert", "alert of another value", "nop and end", "record route", "first fragment4", "later fragment4"])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_tcpdump_really_prints(name: str, verbose: bool, tmp_path: Path) -> None:
+    """Nothing that is taken from the line is false; what is not taken is said, but for what tcpdump shows with -v only."""
+    packet = PACKETS[name]
+    data = frame(packet, bytes(6), bytes(6))
+    (tmp_path / "one.pcap").write_bytes(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + struct.pack("=IIII", 0, 0, len(data), len(data)) + data)
+    line = subprocess.run(["tcpdump", "-nn", "-t", *(["-v"] if verbose else []), "-r", tmp_path / "one.pcap"], capture_output=True, text=True,
+                          check=True).stdout
+    if name == "last fragment":
+        with pytest.raises(CliError):
+            parse(line)  # nobody tells what it carries
+        return
+    found = parse(line)
+    assert (found.proto, found.src, found.dst, found.sport or 0, found.dport or 0) == (packet.proto, packet.src, packet.dst, packet.sport, packet.dport)
+    taken = found.headers
+    assert taken.offset == (packet.fragment_offset if verbose or ":" in line.split()[1] else 0)
+    assert taken.ip_options in (b"", packet.ip_options)
+    assert name == "atomic fragment" or taken.ext_headers in ((), packet.ext_headers)
+    if verbose and name not in ("record route", "hbh alert, dst", "atomic fragment"):
+        assert (taken.ip_options, taken.ext_headers, taken.more) == (packet.ip_options, packet.ext_headers, packet.more_fragments)
+    assert taken.unsaid or not verbose or taken.ext_headers == packet.ext_headers or name == "atomic fragment"

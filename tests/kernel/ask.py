@@ -7,6 +7,7 @@ import socket
 from pktdiag.model.packet import Packet, parse_address
 from pktdiag.model.question import Question
 
+from . import headers
 from .build import Built
 from .rare import PAYLOAD_AT
 from .send import PORTED, Sender, icmp_kind, ip_length, tcp_options, transport
@@ -27,6 +28,8 @@ def question(built: Built, sender: Sender) -> Question:
         icmp_id=(spec.get("sport", 0) or 77) if echo else 0)
     if spec.get("known"):
         packet = _told(packet, sender)
+    if spec.get("ext") or spec.get("ipopts") or spec.get("frag"):
+        packet = _dressed(packet, sender)
     if spec["how"] == "frame":
         with built.namespaces[spec["ns"]].inside():
             ingress, far = peer(built, spec["ns"], spec["dev"])
@@ -36,6 +39,20 @@ def question(built: Built, sender: Sender) -> Question:
     oif = built.ifindex(spec["ns"], spec["dev"]) if spec.get("dev") else 0
     return Question(netns=built.namespaces[spec["ns"]].id, packet=packet, mark=spec.get("mark", 0), oif=oif,
                     header_included=spec["how"] == "raw", broadcast=bool(spec.get("broadcast")))
+
+
+def _dressed(packet: Packet, sender: Sender) -> Packet:
+    """With options, extension headers, or as a fragment."""
+    spec, tag = sender.spec, sender.tag
+    offset, more, _ = spec.get("frag") or (0, 0, 0)
+    number = int.from_bytes(tag.token[3:7], "big") & 0xFFFF or 1
+    packet = packet._replace(fragment_offset=offset, more_fragments=bool(more))
+    if offset:
+        packet = packet._replace(sport=0, dport=0, icmp_type=0, icmp_code=0, icmp_id=0, tcp_flags=0, tcp_options=b"",
+                                 payload=transport(spec, tag, packet.src, packet.dst))
+    if len(packet.dst) == 16:
+        return packet._replace(ext_headers=headers.chain(spec, number))
+    return packet._replace(ip_options=headers.options(spec))
 
 
 def _told(packet: Packet, sender: Sender) -> Packet:

@@ -33,6 +33,8 @@ COUNTED = (
 
 LATER = (
     # net/ipv4/tcp_input.c: tcp_rcv_state_process says why a listener refuses an ACK since v6.9
+    # net/ipv4/ip_input.c: ip_rcv_finish_core names what ip_rcv_options() found since then, too
+    ("IP_INHDR", "ip_rcv_finish_core", "TCP_INVALID_ACK_SEQUENCE"),
     ("TCP_FLAGS", "tcp_v4_do_rcv", "TCP_INVALID_ACK_SEQUENCE"), ("TCP_FLAGS", "tcp_v6_do_rcv", "TCP_INVALID_ACK_SEQUENCE"),
 )
 """(reason, function, reason that came with it): drops which older kernels make without naming the reason, though they know its
@@ -240,6 +242,8 @@ class Judgement:
         reason = self._in_its_words(reason, truth.drops)
         if reason not in reasons and fate.drop is not None and self._through_macvlan() and self._elsewhere(fate.drop):
             return
+        if reason == "FRAG_REASM_TIMEOUT" and set(reasons) <= {"OTHERHOST"} and not truth.answer:
+            return  # it waits for the others of its datagram, for longer than we do
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
             return

@@ -18,7 +18,7 @@ from .topology import Plan
 FAMILIES = {"inet": "i", "ip": "4", "ip6": "6", "bridge": "b", "netdev": "n", "arp": "a"}
 HOOKS = {"p": "prerouting", "i": "input", "f": "forward", "o": "output", "t": "postrouting", "g": "ingress", "e": "egress"}
 OF_FAMILY = {"i": "pifot", "4": "pifot", "6": "pifot", "b": "pifot", "n": "gge", "a": "io"}
-PRIORITIES = (-310, -300, -225, -199, -150, -99, 0, 0, 0, 10, 50, 101, 225)
+PRIORITIES = (-450, -310, -300, -225, -199, -150, -99, 0, 0, 0, 10, 50, 101, 225)
 PLACES = {"z": ("po", -300), "r": ("po", -300), "m": ("p", -150), "D": ("po", -100), "S": ("t", 100), "I": ("i", 100), "R": ("o", -150)}
 KINDS = {"D": "nat", "S": "nat", "I": "nat", "R": "route"}
 

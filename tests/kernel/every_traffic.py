@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from . import headers
 from .rare import AH, COMP, DCCP, ESP, IGMP, MOBILITY, SCTP, UDPLITE
 from .send import PacketSpec
 from .topology import Plan
@@ -56,6 +57,7 @@ def packets_for_everything(plan: Plan, count: int) -> list[PacketSpec]:
                 spec["size"] = max(spec.get("size", 0), 120)  # room for the packet it does not quote
             elif not six and plan.chance(0.3):
                 spec["icmp"] = list(rng.choice(KINDS4))
+    headers.dress(plan, found, rules)
     return found
 
 

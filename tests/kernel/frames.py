@@ -6,6 +6,8 @@ import socket
 import struct
 from typing import NamedTuple
 
+from . import headers
+
 ICMP_ERRORS4 = frozenset((3, 4, 11, 12))
 ICMP_ERRORS6 = frozenset((1, 2, 3, 4))
 ND_TYPES = frozenset((130, 131, 132, 133, 134, 135, 136, 137, 143))
@@ -75,11 +77,9 @@ def parse_ip(data: bytes) -> Parsed | None:
         proto, ttl, offset = data[9], data[8], frag & 0x1FFF
     elif len(data) >= 40 and data[0] >> 4 == 6:
         total = struct.unpack_from(">H", data, 4)[0] + 40
-        proto, ttl, body, offset = data[6], data[7], data[40:total], 0
+        proto, at, offset = headers.skip(data, data[6])
+        ttl, body = data[7], data[at:total]
         src, dst = (socket.inet_ntop(socket.AF_INET6, data[o:o + 16]) for o in (8, 24))
-        if proto == 44 and len(body) >= 8:
-            offset = struct.unpack_from(">H", body, 2)[0] >> 3
-            proto, body = body[0], body[8:]
     else:
         return None
     sport = dport = 0
@@ -91,6 +91,8 @@ def parse_ip(data: bytes) -> Parsed | None:
 def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
     """(kind, what) of one IP packet."""
     body, proto = packet.body, packet.proto
+    if packet.frag:
+        return ("request" if tag.token in body else "other"), ""
     if proto in (1, 58) and len(body) >= 8:
         kind, code = body[0], body[1]
         what = f"{kind}/{code}"
@@ -146,6 +148,8 @@ def announced_mss(segment: bytes) -> int:
 
 def _is_request(packet: Parsed, tag: Tag) -> bool:
     body = packet.body
+    if packet.frag:
+        return tag.token in body
     if packet.proto == 6:
         if len(body) < 8:
             return False

@@ -37,8 +37,8 @@ def body(proto: int, spec: dict[str, Any], token: bytes, checksum: Callable[[byt
     if proto == IGMP:  # a leave: whoever gets one does nothing
         packet = struct.pack(">BBHI", 0x17, 5, 0, 5) + token
         return packet[:2] + struct.pack(">H", _plain(packet)) + packet[4:]
-    if proto == MOBILITY:  # a binding update
-        return struct.pack(">BBBBHHHH", 59, 2, 5, 0, 0, 5, 0, 5)[:12] + token + bytes(4)
+    if proto == MOBILITY:  # a binding update, or a care-of test
+        return struct.pack(">BBBBHHHH", 59, 2, 3 if kind else 5, 0, 0, 5, 0, 5)[:12] + token + bytes(4)
     return None
 
 

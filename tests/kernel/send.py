@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any
 
-from . import rare
+from . import headers, rare
 from .build import Built
 from .frames import Tag
 
@@ -80,6 +80,8 @@ def first_numbers(spec: PacketSpec, begun: dict[tuple[str, int, str, int], int])
 
 def ip_length(spec: PacketSpec) -> int:
     """Bytes of the IP packet that will be sent."""
+    if spec.get("ext") or spec.get("ipopts") or spec.get("frag"):
+        return headers.length(spec) + _piece(spec)
     header = 40 if ":" in spec["dst"] else 20
     proto = proto_number(spec)
     if spec["how"] == "socket" and proto == 6:
@@ -87,6 +89,13 @@ def ip_length(spec: PacketSpec) -> int:
     if spec.get("known") and (made := rare.body(proto, spec, bytes(8), lambda _: 0)) is not None:
         return header + len(made)
     return max(int(spec.get("size", 0)), header + {6: 20 + len(spec.get("options", "")) // 2}.get(proto, 16))
+
+
+def _piece(spec: PacketSpec) -> int:
+    """Bytes behind the headers: of a first fragment the transport header with a little more, of a later one sixteen."""
+    offset, more, _ = spec.get("frag") or (0, 0, 0)
+    whole = ip_length(headers.bare(spec)) - (40 if ":" in spec["dst"] else 20)
+    return 16 if offset else -(-whole // 8) * 8 if more else whole
 
 
 def tcp_options(spec: PacketSpec, tag: Tag) -> bytes:
@@ -98,7 +107,16 @@ def tcp_options(spec: PacketSpec, tag: Tag) -> bytes:
 
 
 def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
-    """The transport header and payload of a packet we make ourselves."""
+    """The transport header and payload of a packet we make ourselves; of a fragment what it holds of them."""
+    if spec.get("ext") or spec.get("ipopts") or spec.get("frag"):
+        offset, more, _ = spec.get("frag") or (0, 0, 0)
+        plain, size = headers.bare(spec), _piece(spec)
+        if offset:
+            return tag.token * (size // 8)
+        if more:
+            plain["size"] = size + 16 + (40 if len(dst) == 16 else 20)
+        last = headers.destination(spec) if len(dst) == 16 else spec["dst"]
+        return transport(plain, tag, src, socket.inet_pton(socket.AF_INET6, last) if len(dst) == 16 else dst)[:size]
     proto = proto_number(spec)
     length = ip_length(spec) - (40 if len(dst) == 16 else 20)
     if proto == 6:
@@ -131,12 +149,17 @@ def ip_packet(spec: PacketSpec, tag: Tag) -> bytes:
     src = socket.inet_pton(family, spec["src"] or ("::" if family == socket.AF_INET6 else "0.0.0.0"))
     dst = socket.inet_pton(family, spec["dst"])
     body = transport(spec, tag, src, dst)
-    if family == socket.AF_INET6:
-        return struct.pack(">IHBB", 6 << 28 | spec.get("tos", 0) << 20, len(body), tag.proto, spec.get("ttl", 64)) + src + dst + body
-    frag = 0x4000 if spec.get("df", True) else 0
     number = struct.unpack(">I", tag.token[3:7])[0] & 0xFFFF or 1
-    head = struct.pack(">BBHHHBBH", 0x45, spec.get("tos", 0), 20 + len(body), number, frag, spec.get("ttl", 64), tag.proto, 0)
-    head += src + dst
+    if family == socket.AF_INET6:
+        following, extra = headers.linked(headers.chain(spec, number), tag.proto)
+        body = extra + body
+        return struct.pack(">IHBB", 6 << 28 | spec.get("tos", 0) << 20, len(body), following, spec.get("ttl", 64)) + src + dst + body
+    offset, more, _ = spec.get("frag") or (0, 0, 0)
+    frag = (0x4000 if spec.get("df", True) else 0) | more << 13 | offset >> 3
+    options = headers.options(spec)
+    head = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, spec.get("tos", 0), 20 + len(options) + len(body), number, frag,
+                       spec.get("ttl", 64), tag.proto, 0)
+    head += src + dst + options
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + body
 
 
