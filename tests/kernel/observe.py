@@ -116,7 +116,6 @@ class Observer:
             if ready:
                 self._collect(sender.tag, captured, receivers, [answer])
                 if time.monotonic() > endless:
-                    print("ENDLESS", sender.spec, len(captured), ready, captured[-3:], flush=True)
                     raise NotSentError("something goes in circles")
                 continue
             now = time.monotonic()
