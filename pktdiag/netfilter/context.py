@@ -109,6 +109,15 @@ def attached(skb: Skb) -> tuple[Conn | None, int | None]:
     return skb.ct, skb.ct_state
 
 
+def countable(skb: Skb) -> bool:
+    """Whether the packet belongs to a connection, or could (nf_ct_get_tuplepr): what counts connections drops the others, which are
+    later fragments and IPv6 packets without a transport header."""
+    packet = skb.packet
+    if not packet.fragment_offset and (packet.proto != 59 or len(packet.dst) == 4):
+        return True
+    return attached(skb)[0] is not None
+
+
 def seen_by_conntrack(skb: Skb) -> bool:
     """``skb->_nfct != 0``: on a connection, with a template, untracked, or answering what was (conntrack/track.py: attach). What
     was found invalid has nothing attached: on the loopback device it comes to PRE_ROUTING as if it had never been looked at

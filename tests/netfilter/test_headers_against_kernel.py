@@ -93,11 +93,11 @@ hbh nexthdr 60|hbh hdrlength 0|hbh hdrlength 1|dst nexthdr udp|dst hdrlength 0|r
 rt nexthdr udp|rt hdrlength 2|rt0 addr[1] 2001:db8::7|frag nexthdr udp|frag more-fragments 1|frag more-fragments 0|frag frag-off 2|frag frag-off 0
 frag id 5|frag id != 5|frag reserved 1|mh type binding-update|mh type 3|mh hdrlength 1|ip6 nexthdr 0|ip6 nexthdr 44|ip6 nexthdr udp|ip6 nexthdr 51
 meta l4proto udp|meta l4proto 51|meta l4proto 59|meta l4proto 44|meta l4proto 60|meta l4proto 135|udp dport 53|udp length 16|th dport 53|ah spi 5|ah sequence 9|ip6 length 24
-meta length 64|@ih,0,16 0x6162|@nh,320,8 17|@th,0,8 60|tcp dport 80|tcp option maxseg exists|icmpv6 type echo-request|esp spi 5|dccp type request
+meta length 64|th sport 24576|udp length 24|@ih,0,16 0x6162|@nh,320,8 17|@th,0,8 60|tcp dport 80|tcp option maxseg exists|icmpv6 type echo-request|esp spi 5|dccp type request
 srh last-entry 1|srh tag 7|srh flags 0"""
 FOUR = """ip option ra exists|ip option ra missing|ip option ra value 0|ip option ra value 1|ip option rr exists|ip option rr length 11|ip option rr ptr 4|ip option rr ptr 8
 ip option rr ptr > 4|ip option rr addr 198.51.100.5|ip option lsrr exists|ip option ssrr missing|ip hdrlength 5|ip hdrlength > 5|ip hdrlength 8|udp dport 53|udp length 16|th sport 40000
-ip frag-off & 0x1fff != 0|ip frag-off & 0x2000 != 0|@nh,160,8 0x94|@nh,160,16 0x0101|@th,16,16 53|meta l4proto udp|meta length 40|@ih,0,16 0x6162|ip length 40"""
+ip frag-off & 0x1fff != 0|ip frag-off & 0x2000 != 0|@nh,160,8 0x94|@nh,160,16 0x0101|@th,16,16 53|th sport 24930|@th,0,24 0x616263|meta l4proto udp|meta length 40|@ih,0,16 0x6162|ip length 40"""
 XT6 = """-m hbh --hbh-len 8|-m hbh ! --hbh-len 8|-m hbh|-m hbh --hbh-opts 1:4|-m hbh --hbh-opts 1:4,30:6|-m hbh --hbh-opts 5:2,1|-m hbh --hbh-opts 5,1:0|-m hbh --hbh-opts 1:255
 -m dst --dst-len 16|-m dst ! --dst-len 8|-m dst --dst-opts 1,30|-m dst --dst-opts 1:4,31|-m rt --rt-type 0|-m rt ! --rt-type 0|-m rt --rt-segsleft 1:3|-m rt ! --rt-segsleft 0
 -m rt --rt-len 24|-m rt --rt-type 0 --rt-0-res|-m rt --rt-type 0 --rt-0-addrs 2001:db8::7|-m rt --rt-type 0 --rt-0-addrs 2001:db8::7,2001:db8::8|-m rt --rt-type 0 --rt-0-addrs 2001:db8::8 --rt-0-not-strict
@@ -169,5 +169,5 @@ def test_counters_move_as_predicted(loaded: Router, name: str) -> None:
     wrong = [f"{'predicted' if key in hits else 'missed'}: {key} {after[key][1]}" for key in sorted(moved ^ hits) if key[1:] not in unsure]
     assert not wrong, "\n".join(wrong)
     assert moved, "the packet never came by"
-    assert len(unsure) < 4, sorted(unsure)
+    assert len(unsure) < 8, sorted(unsure)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import Unknown
+from pktdiag.netfilter.context import Unknown, countable
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.run import Run
+from pktdiag.netfilter.nft.verdict import DROP
 from pktdiag.netfilter.nft.wire import u32
 
 
@@ -15,6 +16,9 @@ class Connlimit(NamedTuple):
     inverted: bool
 
     def evaluate(self, regs: Registers, run: Run) -> Outcome:
+        """nft_connlimit_do_eval"""
+        if not countable(run.skb):
+            return DROP
         relation = "more than" if self.inverted else "at most"
         return Doubt(Unknown(f"the rule has counted {relation} {self.limit} connections"), ("connlimit", id(run.rule), self))
 

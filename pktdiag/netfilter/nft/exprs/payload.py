@@ -127,10 +127,14 @@ def fetch(run: Run, base: int, offset: int, length: int) -> tuple[bytes, bytes |
         if base == NETWORK_HEADER:
             return bytes(length), b"\xff" * length
         return None
+    shape = run.image
     start = header_start(run, base)
+    if start is None and shape.fragoff and run.has_l4 and base == TRANSPORT_HEADER and length in (1, 2, 4) and not offset % length:
+        # nft_payload_fast_eval(): loads of such a size and place do not ask whether it is a later fragment, and read what it carries in
+        # the place of a header; in IPv6, where none was found, from the IPv6 header on
+        start = shape.thoff if len(skb.packet.dst) == 4 else 0
     if start is None:
         return None
-    shape = run.image
     return slice_of(shape.data, shape.unknown, shape.length, start + offset, length)
 
 

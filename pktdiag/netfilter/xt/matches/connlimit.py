@@ -9,8 +9,8 @@ from struct import unpack_from
 
 from pktdiag.model.kernel import AF_INET6
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookContext, Tri, Unknown
-from pktdiag.netfilter.xt.base import UnknownRevisionError
+from pktdiag.netfilter.context import HookContext, Tri, Unknown, countable
+from pktdiag.netfilter.xt.base import UnknownRevisionError, hotdrop
 
 INVERT, DADDR = 1, 2
 
@@ -31,6 +31,8 @@ def decode(rev: int, data: bytes, family: int) -> ConnLimit:
 
 
 def evaluate(info: ConnLimit, ctx: HookContext) -> Tri:
+    if not countable(ctx.skb):
+        return hotdrop(ctx)
     side = "destination" if info.flags & DADDR else "source"
     more = "at most" if info.flags & INVERT else "more than"
     return Unknown(f"its {side} network (/{info.prefix}) has {more} {info.limit} connections open through this rule")
