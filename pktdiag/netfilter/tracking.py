@@ -47,7 +47,9 @@ def _attribute(name: bytes) -> bytes:
 
 
 _NFT_PATTERNS = tuple((name, _attribute(name)) for name in _NFT_USERS + _XT_USERS)
-_DEFRAG_PATTERNS = tuple(_attribute(name) for name in (b"tproxy", b"TPROXY", b"socket"))
+_DEFRAG_PATTERNS = tuple(_attribute(name) for name in (b"tproxy", b"TPROXY"))
+_XT_MATCH, _SOCKET = b"\x0a\0\x01\0match\0\0\0", _attribute(b"socket")
+"""nft's own ``socket`` is no reason to put fragments together (nft_socket_init), iptables' is (xt_socket.c: socket_mt_enable_defrag)."""
 
 Registered = tuple[int, str, str]
 
@@ -152,9 +154,18 @@ def _uses_defrag(ns: NamespaceView, pf: int) -> bool:
     for family, rules in _all_rules(ns, pf):
         if family == NFPROTO_BRIDGE:
             continue
-        if any(pattern in rule for rule in rules for pattern in _DEFRAG_PATTERNS):
+        if any(pattern in rule for rule in rules for pattern in _DEFRAG_PATTERNS) or any(map(_is_xt_socket, rules)):
             return True
     return any(name + b"\0" in blob for blob in _legacy_blobs(ns, pf) for name in (b"TPROXY", b"socket"))
+
+
+def _is_xt_socket(rule: bytes) -> bool:
+    at = rule.find(_SOCKET)
+    while at >= 0:
+        if rule[at - len(_XT_MATCH) - 4:at - 4] == _XT_MATCH:  # the head of NFTA_EXPR_DATA in between
+            return True
+        at = rule.find(_SOCKET, at + 1)
+    return False
 
 
 def _all_rules(ns: NamespaceView, pf: int) -> Iterator[tuple[int, Sequence[bytes]]]:

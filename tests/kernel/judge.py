@@ -226,7 +226,8 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
                 send({"broken": f"{seed}:{index}", "error": f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"})
                 continue
             for result in results:
-                send(message_of(result, bool(host.get("unknowable"))))
+                # whether the other fragments come along nobody knows
+                send(message_of(result, bool(host.get("unknowable") or host["packets"][result.packet].get("frag"))))
             send({"fleeting": len(fleeting), "coverage": host.get("coverage", {}), "refused": host.get("refused", []),
                   "texts": [[r.host, r.packet, r.mismatches[0].kind, r.mismatches[0].text] for r in fleeting]})
 
