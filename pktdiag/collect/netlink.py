@@ -177,6 +177,11 @@ class Netlink:
                     found.append(chunk[offset + 16 : offset + length])
                     if fits is not None and not fits(found[-1]):
                         raise Unfiltered
+                    # Thousands of objects often have the same length, and with it the same header.
+                    header, step = chunk[offset : offset + 16], (length + 3) & ~3
+                    while fits is None and chunk.startswith(header, offset + step) and offset + step + length <= end:
+                        offset += step
+                        found.append(chunk[offset + 16 : offset + length])
             offset += (length + 3) & ~3
         return state
 
