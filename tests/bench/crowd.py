@@ -20,12 +20,13 @@ MOUNTS = Path("/run/docker/netns")
 
 
 def sender(count: int) -> int:
-    """The container that asks: neither the first nor the last in any list, as below."""
+    """The container that asks: neither the first nor the last in any list."""
     return count * 2 // 5
 
 
 def receiver(count: int) -> int:
-    return count * 7 // 10
+    """The one asked for, whose rules stand in the middle of theirs."""
+    return count // 2
 
 
 def containers_by_hand(netns: str, count: int) -> list[int]:
