@@ -28,6 +28,7 @@ class Census:
         self._found: dict[int, list[int]] = {}
         self._mounts: bytes | None = None
         self._mounted: Listed | None = None
+        self._shelf: list[tuple[int, str]] | None = None
 
     def mounts(self) -> bytes:
         """Our mount table: two milliseconds of the kernel's time for a thousand mounts."""
@@ -41,6 +42,14 @@ class Census:
 
             self._mounted = Listed(self.mounts())
         return self._mounted
+
+    def shelf(self) -> list[tuple[int, str]]:
+        """See :func:`mounts.shelf`."""
+        if self._shelf is None:
+            from pktdiag.collect.mounts import shelf
+
+            self._shelf = shelf()
+        return self._shelf
 
     def somebody(self, inode: int) -> int | None:
         """A process in the namespace, by a few looks: namespaces are numbered as they are made (ns_alloc_inum: the lowest free
@@ -102,7 +111,7 @@ class Census:
         return self._pids
 
     def forget(self) -> None:
-        self._left = self._pids = self._mounts = self._mounted = None
+        self._left = self._pids = self._mounts = self._mounted = self._shelf = None
         self._found.clear()
 
 

@@ -109,6 +109,20 @@ class Listed:
         return (self[number] for number in range(len(self._lines)))
 
 
+SHELF = "/run/docker/netns/"
+"""Where Docker keeps the namespaces of its containers, if nobody told it otherwise."""
+
+
+def shelf() -> list[tuple[int, str]]:
+    """As :class:`Listed`, what Docker keeps where it usually does, oldest first, with 0 for the inode: a file system gives its own
+    files ascending numbers, and a directory of a thousand is read in a quarter of the time of their mount table."""
+    try:
+        with os.scandir(SHELF) as entries:
+            return [(0, SHELF + name) for _, name in sorted((entry.inode(), entry.name) for entry in entries)]
+    except OSError:
+        return []
+
+
 def namespace_mounts(pid: int | str = "self", inode: int | None = None, data: bytes | None = None) -> list[NamespaceMount]:
     """Network namespaces (or the one) mounted where ``pid`` sees them, according to its mount table. A mount hidden below a later
     one is left out when it is this process's own table: it cannot be opened by path."""

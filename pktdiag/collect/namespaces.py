@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 OWN = "/proc/self/ns/net"
+_FEW_NAMED = 64
+"""So many names of ``ip netns`` are looked at one by one."""
 _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000  # include/uapi/linux/nsfs.h, sched.h
 REMEDY = "run as root (with CAP_SYS_PTRACE)"
 NAMED_DIRECTORIES = ("/run/netns/", "/var/run/netns/")
@@ -239,6 +241,30 @@ def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle 
         if handle.inode == inode:
             return handle
     return None
+
+
+def of_docker(inode: int, path: str, census: Census) -> NamespaceHandle | None:
+    """One known to be where Docker keeps it, if somebody lives there and nobody has given it a name of ``ip netns``: what the mount
+    table would tell besides is not worth reading a thousand lines. None: look there."""
+    if not path.startswith(mounts.SHELF):
+        return None
+    directory = NAMED_DIRECTORIES[0]
+    try:
+        named = os.listdir(directory)
+    except OSError:
+        named = []  # ip netns was never used here
+    try:
+        if len(named) > _FEW_NAMED or any(os.stat(directory + name).st_ino == inode for name in named):
+            return None
+    except OSError:
+        return None
+    pid = _inhabitant(inode, census)
+    if pid is None:
+        return None
+    finding = _Finding()
+    finding.path = path
+    finding.pids.append(pid)
+    return _handle(inode, finding)
 
 
 def _inhabitant(inode: int, census: Census) -> int | None:

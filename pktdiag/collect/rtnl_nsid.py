@@ -11,6 +11,7 @@ from itertools import islice
 from struct import Struct
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes
+from pktdiag.collect.nsenter import OWN_NAMESPACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
         size = min(size * 2, LARGEST_BATCH)
 
 
-def towards(netlink: Netlink, wanted: int, candidates: Listed) -> Iterator[list[tuple[int, int, str]]]:
+def towards(netlink: Netlink, wanted: int, candidates: Listed | list[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
     """As :func:`ids_of`, for candidates in order of age: ids are given out in ascending order (__peernet2id_alloc: the lowest
     free one), so that a few soundings lead to the neighbourhood of the wanted one, and straight to it where none has been given
     back. Where they mislead, everybody is asked. One answer costs the kernel a search through all ids of the asking namespace."""
@@ -50,10 +51,10 @@ def towards(netlink: Netlink, wanted: int, candidates: Listed) -> Iterator[list[
         places = sorted({*near, *(low + (high - low) * step // (steps + 1) for step in range(1, steps + 1))})
         found = ask(netlink, [candidates[place] for place in places])
         yield found
-        known = {inode: nsid for nsid, inode, _ in found}
+        known = {path: nsid for nsid, _, path in found}
         before = low, high
         for place in places:
-            nsid = known.get(candidates[place][0])
+            nsid = known.get(candidates[place][1])
             if nsid is not None:
                 offset = place - nsid
             if nsid is not None and nsid < wanted:
@@ -69,7 +70,7 @@ def towards(netlink: Netlink, wanted: int, candidates: Listed) -> Iterator[list[
 
 
 def ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
-    """One batch: one datagram out. Candidates that cannot be opened or have no id are left out."""
+    """One batch: one datagram out. Candidates that cannot be opened or have no id are left out. Inode 0: whatever is there."""
     opened: list[tuple[int, int, str]] = []
     try:
         for inode, path in batch:
@@ -77,9 +78,10 @@ def ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, 
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)  # whatever it is by now
             except OSError:
                 continue  # gone meanwhile, or not ours to open: it cannot be told apart from any other then
-            opened.append((fd, inode, path))
-            if os.fstat(fd).st_ino != inode:
-                opened.pop()
+            there = os.fstat(fd)
+            if there.st_ino == inode or (not inode and there.st_dev == os.stat(OWN_NAMESPACE).st_dev):
+                opened.append((fd, there.st_ino, path))
+            else:
                 os.close(fd)
         answers = netlink.get_many([(RTM_GETNSID, bytes(4) + attribute(NETNSA_FD, _S32.pack(fd))) for fd, _, _ in opened])
     finally:

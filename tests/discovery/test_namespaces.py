@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from pktdiag.collect import namespaces, processes
+from pktdiag.collect import mounts, namespaces, processes
 from pktdiag.collect.census import Census
+from pktdiag.collect.live import LiveHost
+from pktdiag.collect.live_namespace import LiveNamespace
 from pktdiag.collect.namespaces import NamespaceHandle, NoSuchNamespace
 
 from .conftest import Nets, run, wait
@@ -99,6 +102,41 @@ def test_who_strayed_in_does_not_name_it(nets: Nets) -> None:
 
     handle = namespaces.open_namespace(inode, Misled())
     assert handle is not None and handle.pids == (min(first.pid, stray.pid),)
+
+
+def test_dockers_shelf_leads_to_a_peer(nets: Nets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nets.add("a", "b", "c")
+    nets.ip("a", f"link add to-b type veth peer name up netns {nets['b']}", f"link add to-c type veth peer name up netns {nets['c']}")
+    helper = nets.start("c", *SLEEP)
+    monkeypatch.setattr(mounts, "SHELF", f"{tmp_path}/")
+    (tmp_path / "0-stale").touch()
+    (tmp_path / "1-elsewhere").symlink_to("/nowhere")
+    inodes = {name: nets.inode(name) for name in "abc"}
+    for name in "bc":
+        (tmp_path / name).touch()
+        run("mount", "--bind", f"/run/netns/{nets[name]}", str(tmp_path / name))
+    try:
+        nets.delete("c")  # what is left of it has no name, as Docker's have none
+        assert {path for _, path in mounts.shelf()} == {f"{tmp_path}/{name}" for name in ("0-stale", "1-elsewhere", "b", "c")}
+        with LiveHost() as host:
+            view = host.namespace(inodes["a"])
+            peers = {}
+            for name in "bc":
+                link = view.link_named(f"to-{name}")
+                assert link is not None and link.link is not None and link.link.nsid is not None
+                peers[name] = view.peer_namespace(link.link.nsid)
+                assert isinstance(peers[name], LiveNamespace) and peers[name].door.path == f"{tmp_path}/{name}"
+            assert {name: peer.inode for name, peer in peers.items()} == {name: inodes[name] for name in "bc"}
+            assert nets["b"] in peers["b"].names and peers["c"].names == ()
+            handle = namespaces.of_docker(inodes["c"], f"{tmp_path}/c", Census())
+            assert handle is not None and handle.pids == (helper.pid,)
+            assert namespaces.of_docker(inodes["b"], f"{tmp_path}/b", Census()) is None
+            host.refresh()
+            assert set(host.namespace(inodes["a"]).peer_namespaces([link.link.nsid for link in view.links().values() if link.link])) == {
+                link.link.nsid for link in view.links().values() if link.link}
+    finally:
+        for name in "bc":
+            run("umount", "-l", str(tmp_path / name))
 
 
 def test_one_held_only_by_a_mount_in_another_mount_namespace(nets: Nets) -> None:
