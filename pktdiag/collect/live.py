@@ -124,7 +124,7 @@ class LiveHost:
         from pktdiag.collect.rtnl_nsid import ids_of, towards
 
         yield from ids_of(netlink, [(inode, namespace.door.path) for inode, namespace in self._namespaces.items()])
-        yield from towards(netlink, nsid, self.census.shelf())
+        yield from towards(netlink, nsid, self.census.shelf(), everybody=False)
         yield from towards(netlink, nsid, self.census.mounted())
         yield from ids_of(netlink, list(self._candidates.items()))
         if self._searched < 1:

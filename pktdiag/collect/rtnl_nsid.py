@@ -38,10 +38,11 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
         size = min(size * 2, LARGEST_BATCH)
 
 
-def towards(netlink: Netlink, wanted: int, candidates: Listed | list[tuple[int, str]]) -> Iterator[list[tuple[int, int, str]]]:
+def towards(netlink: Netlink, wanted: int, candidates: Listed | list[tuple[int, str]],
+            everybody: bool = True) -> Iterator[list[tuple[int, int, str]]]:
     """As :func:`ids_of`, for candidates in order of age: ids are given out in ascending order (__peernet2id_alloc: the lowest
     free one), so that a few soundings lead to the neighbourhood of the wanted one, and straight to it where none has been given
-    back. Where they mislead, everybody is asked. One answer costs the kernel a search through all ids of the asking namespace."""
+    back. Where they mislead, ``everybody`` is asked. One answer costs the kernel a search through all ids of the asking namespace."""
     low, high = 0, len(candidates)
     offset = 0
     while high - low > 2 * SOUNDINGS:
@@ -66,7 +67,8 @@ def towards(netlink: Netlink, wanted: int, candidates: Listed | list[tuple[int, 
             break
     if high - low <= 2 * SOUNDINGS:
         yield ask(netlink, [candidates[place] for place in range(low, high)])
-    yield from ids_of(netlink, candidates)
+    if everybody:
+        yield from ids_of(netlink, candidates)
 
 
 def ask(netlink: Netlink, batch: list[tuple[int, str]]) -> list[tuple[int, int, str]]:
