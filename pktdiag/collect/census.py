@@ -28,7 +28,7 @@ class Census:
         self._found: dict[int, list[int]] = {}
         self._mounts: bytes | None = None
         self._mounted: Listed | None = None
-        self._shelf: list[tuple[int, str]] | None = None
+        self._shelves: list[list[tuple[int, str]]] | None = None
 
     def mounts(self) -> bytes:
         """Our mount table: two milliseconds of the kernel's time for a thousand mounts."""
@@ -43,13 +43,13 @@ class Census:
             self._mounted = Listed(self.mounts())
         return self._mounted
 
-    def shelf(self) -> list[tuple[int, str]]:
-        """See :func:`mounts.shelf`."""
-        if self._shelf is None:
-            from pktdiag.collect.mounts import shelf
+    def shelves(self) -> list[list[tuple[int, str]]]:
+        """The usual places, see :func:`mounts.shelf`."""
+        if self._shelves is None:
+            from pktdiag.collect.mounts import DOCKERS, NAMED, shelf
 
-            self._shelf = shelf()
-        return self._shelf
+            self._shelves = [shelf(NAMED), shelf(DOCKERS)]
+        return self._shelves
 
     def somebody(self, inode: int) -> int | None:
         """A process in the namespace, by a few looks: namespaces are numbered as they are made (ns_alloc_inum: the lowest free
@@ -111,7 +111,7 @@ class Census:
         return self._pids
 
     def forget(self) -> None:
-        self._left = self._pids = self._mounts = self._mounted = self._shelf = None
+        self._left = self._pids = self._mounts = self._mounted = self._shelves = None
         self._found.clear()
 
 

@@ -78,9 +78,9 @@ class LiveHost:
 
     def names_of(self, namespace: LiveNamespace) -> tuple[str, ...]:
         """Names of a namespace met by its id only, looked up when somebody wants to print them."""
-        from pktdiag.collect.namespaces import of_docker, open_namespace
+        from pktdiag.collect.namespaces import of_shelf, open_namespace
 
-        handle = of_docker(namespace.inode, namespace.door.path, self.census) or open_namespace(namespace.inode, self.census)
+        handle = of_shelf(namespace.inode, namespace.door.path, self.census) or open_namespace(namespace.inode, self.census)
         return handle.names if handle is not None else ()
 
     def resolve_nsid(self, asking: Door, nsid: int) -> LiveNamespace | None:
@@ -106,7 +106,7 @@ class LiveHost:
 
         wanted = {nsid for nsid in nsids if (asking.inode, nsid) not in self._nsids}
         if len(wanted) > 1:
-            for where in (self.census.shelf, self.census.mounted):
+            for where in (lambda: self.census.shelves()[1], self.census.mounted):
                 for batch in ids_of(asking.route(), where() if wanted else ()):
                     for found, inode, path in batch:
                         self._nsids[asking.inode, found] = inode
@@ -124,7 +124,8 @@ class LiveHost:
         from pktdiag.collect.rtnl_nsid import ids_of, towards
 
         yield from ids_of(netlink, [(inode, namespace.door.path) for inode, namespace in self._namespaces.items()])
-        yield from towards(netlink, nsid, self.census.shelf(), everybody=False)
+        for shelf in self.census.shelves():
+            yield from towards(netlink, nsid, shelf, everybody=False)
         yield from towards(netlink, nsid, self.census.mounted())
         yield from ids_of(netlink, list(self._candidates.items()))
         if self._searched < 1:

@@ -109,16 +109,16 @@ class Listed:
         return (self[number] for number in range(len(self._lines)))
 
 
-SHELF = "/run/docker/netns/"
-"""Where Docker keeps the namespaces of its containers, if nobody told it otherwise."""
+DOCKERS, NAMED = "/run/docker/netns/", "/run/netns/"
+"""Where namespaces are usually kept: by Docker; by ``ip netns``, CNI and podman."""
 
 
-def shelf() -> list[tuple[int, str]]:
-    """As :class:`Listed`, what Docker keeps where it usually does, oldest first, with 0 for the inode: a file system gives its own
-    files ascending numbers, and a directory of a thousand is read in a quarter of the time of their mount table."""
+def shelf(directory: str) -> list[tuple[int, str]]:
+    """As :class:`Listed`, what is kept in one place, oldest first, with 0 for the inode: a file system gives its own files ascending
+    numbers, and a directory of a thousand is read in a quarter of the time of their mount table."""
     try:
-        with os.scandir(SHELF) as entries:
-            return [(0, SHELF + name) for _, name in sorted((entry.inode(), entry.name) for entry in entries)]
+        with os.scandir(directory) as entries:
+            return [(0, directory + name) for _, name in sorted((entry.inode(), entry.name) for entry in entries)]
     except OSError:
         return []
 

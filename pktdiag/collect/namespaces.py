@@ -243,27 +243,24 @@ def open_namespace(inode: int, census: Census | None = None) -> NamespaceHandle 
     return None
 
 
-def of_docker(inode: int, path: str, census: Census) -> NamespaceHandle | None:
-    """One known to be where Docker keeps it, if somebody lives there and nobody has given it a name of ``ip netns``: what the mount
-    table would tell besides is not worth reading a thousand lines. None: look there."""
-    if not path.startswith(mounts.SHELF):
-        return None
-    directory = NAMED_DIRECTORIES[0]
-    try:
-        named = os.listdir(directory)
-    except OSError:
-        named = []  # ip netns was never used here
-    try:
-        if len(named) > _FEW_NAMED or any(os.stat(directory + name).st_ino == inode for name in named):
-            return None
-    except OSError:
-        return None
-    pid = _inhabitant(inode, census)
-    if pid is None:
+def of_shelf(inode: int, path: str, census: Census) -> NamespaceHandle | None:
+    """One known to be kept in a usual place, if it has a name of ``ip netns``, or is Docker's and somebody lives there: what the
+    mount table would tell besides is not worth reading a thousand lines. None: look there."""
+    docker = path.startswith(mounts.DOCKERS)
+    shelf = census.shelves()[0]
+    if len(shelf) > _FEW_NAMED or not (docker or path.startswith(mounts.NAMED)):
         return None
     finding = _Finding()
     finding.path = path
-    finding.pids.append(pid)
+    try:
+        finding.names = [mount_name(other) for _, other in shelf if os.stat(other).st_ino == inode]
+    except OSError:
+        return None
+    if not any(given(name) for name in finding.names):
+        pid = _inhabitant(inode, census) if docker else None
+        if pid is None:
+            return None
+        finding.pids.append(pid)
     return _handle(inode, finding)
 
 

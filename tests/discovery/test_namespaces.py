@@ -108,7 +108,7 @@ def test_dockers_shelf_leads_to_a_peer(nets: Nets, monkeypatch: pytest.MonkeyPat
     nets.add("a", "b", "c")
     nets.ip("a", f"link add to-b type veth peer name up netns {nets['b']}", f"link add to-c type veth peer name up netns {nets['c']}")
     helper = nets.start("c", *SLEEP)
-    monkeypatch.setattr(mounts, "SHELF", f"{tmp_path}/")
+    monkeypatch.setattr(mounts, "DOCKERS", f"{tmp_path}/")
     (tmp_path / "0-stale").touch()
     (tmp_path / "1-elsewhere").symlink_to("/nowhere")
     inodes = {name: nets.inode(name) for name in "abc"}
@@ -117,7 +117,7 @@ def test_dockers_shelf_leads_to_a_peer(nets: Nets, monkeypatch: pytest.MonkeyPat
         run("mount", "--bind", f"/run/netns/{nets[name]}", str(tmp_path / name))
     try:
         nets.delete("c")  # what is left of it has no name, as Docker's have none
-        assert {path for _, path in mounts.shelf()} == {f"{tmp_path}/{name}" for name in ("0-stale", "1-elsewhere", "b", "c")}
+        assert {path for _, path in mounts.shelf(mounts.DOCKERS)} == {f"{tmp_path}/{name}" for name in ("0-stale", "1-elsewhere", "b", "c")}
         with LiveHost() as host:
             view = host.namespace(inodes["a"])
             peers = {}
@@ -125,12 +125,15 @@ def test_dockers_shelf_leads_to_a_peer(nets: Nets, monkeypatch: pytest.MonkeyPat
                 link = view.link_named(f"to-{name}")
                 assert link is not None and link.link is not None and link.link.nsid is not None
                 peers[name] = view.peer_namespace(link.link.nsid)
-                assert isinstance(peers[name], LiveNamespace) and peers[name].door.path == f"{tmp_path}/{name}"
+                assert isinstance(peers[name], LiveNamespace)
+            assert peers["c"].door.path == f"{tmp_path}/c"
             assert {name: peer.inode for name, peer in peers.items()} == {name: inodes[name] for name in "bc"}
-            assert nets["b"] in peers["b"].names and peers["c"].names == ()
-            handle = namespaces.of_docker(inodes["c"], f"{tmp_path}/c", Census())
+            assert peers["b"].names == (nets["b"],) and peers["c"].names == ()
+            handle = namespaces.of_shelf(inodes["c"], f"{tmp_path}/c", Census())
             assert handle is not None and handle.pids == (helper.pid,)
-            assert namespaces.of_docker(inodes["b"], f"{tmp_path}/b", Census()) is None
+            handle = namespaces.of_shelf(inodes["b"], f"{tmp_path}/b", Census())
+            assert handle is not None and handle.names == (nets["b"],)
+            assert namespaces.of_shelf(inodes["b"], "/proc/1/ns/net", Census()) is None
             host.refresh()
             assert set(host.namespace(inodes["a"]).peer_namespaces([link.link.nsid for link in view.links().values() if link.link])) == {
                 link.link.nsid for link in view.links().values() if link.link}
