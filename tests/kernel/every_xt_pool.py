@@ -229,8 +229,8 @@ TOS | 46 | mangle | * | $m -j TOS --set-tos 0x10/0x3f
 TOS and | 46 | mangle | * | $m -j TOS --and-tos 0x0f
 TOS xor | 46 | mangle | * | $m -j TOS --xor-tos 0x04
 TPROXY | 4 | mangle | P | -p $tuproto --dport $p -j TPROXY --on-port $p2 --tproxy-mark 0x1/0xff
-TPROXY ip | 4 | mangle | P | -p $tuproto --dport $p -j TPROXY --on-port $p2 --on-ip $a
-TPROXY6 | 6 | mangle | P | -p $tuproto --dport $p -j TPROXY --on-port $p2 --on-ip $b
+TPROXY ip | 4 | mangle | P | -p $tuproto --dport 1:1000 -j TPROXY --on-port $p2 --on-ip $a
+TPROXY6 | 6 | mangle | P | -p $tuproto --dport 1:1000 -j TPROXY --on-port $p2 --on-ip $b
 TRACE | 46 | raw | * | $m -j TRACE
 TTL set | 4 | mangle | * | $m -j TTL --ttl-set 30
 TTL inc | 4 | mangle | * | $m -j TTL --ttl-inc 5
@@ -319,7 +319,7 @@ logical in | --logical-in $br
 """
 EBTARGETS = """
 ebt ACCEPT | $not-s $mac -j ACCEPT
-ebt DROP | -p IPv4 --ip-dst $a --ip-proto udp --ip-dport $p -j DROP
+ebt DROP | -p IPv4 --ip-dst $a --ip-proto $tuproto -j DROP
 ebt CONTINUE | $not-s $mac -j CONTINUE
 ebt RETURN | $not-d $mac -j RETURN
 ebt mark set | $not-s $mac -j mark --mark-set 0x$k --mark-target CONTINUE
