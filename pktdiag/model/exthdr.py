@@ -42,6 +42,20 @@ def size(number: int, header: bytes) -> int:
     return (header[1] + 2) * 4 if number == AUTH else (header[1] + 1) * 8
 
 
+def holds_together(options: bytes) -> bool:
+    """nf_ip6_check_hbh_len(): the options of a hop-by-hop header fill it exactly; jumbograms, which say another length, never fit here."""
+    at = 2
+    while at < len(options):
+        if options[at] == 0:  # Pad1
+            at += 1
+            continue
+        length = options[at + 1] + 2 if at + 1 < len(options) else 0
+        if not length or at + length > len(options) or options[at] == 0xC2:
+            return False
+        at += length
+    return True
+
+
 def fragment_header(packet: Packet) -> bytes:
     """What the packet's fields say; without the identification, which they do not know."""
     return bytes((0, 0)) + (packet.fragment_offset & 0xFFF8 | packet.more_fragments).to_bytes(2, "big") + bytes(4)

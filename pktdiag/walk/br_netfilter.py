@@ -12,6 +12,7 @@ br_nf_post_routing, br_nf_dev_queue_xmit, br_nf_hook_thresh, ip_sabotage_in), br
 
 from __future__ import annotations
 
+from pktdiag.model import exthdr
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
@@ -95,6 +96,11 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     skb.sock = None
     _hide_otherhost(skb, info)
     v4 = skb.packet.family == AF_INET
+    headers = skb.packet.ext_headers
+    if headers and headers[0][0] == exthdr.HOPOPTS and not exthdr.holds_together(headers[0][1]):
+        walk.drop(ns, "bridge-prerouting", br, skb, "IP_INHDR", "br_netfilter: the hop-by-hop options do not fill their header.",
+                  cause="bad-options")  # br_validate_ipv6()
+        return "ended"
     walk.step(ns, "bridge-prerouting", br, f"br_netfilter: the bridged packet visits the {'IPv4' if v4 else 'IPv6'} hooks of {br.name}.")
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_PRE_ROUTING, skb, br, None, "prerouting"):
         return "ended"
