@@ -9,11 +9,11 @@ from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 EQ, NE, LT, GT = range(4)
-OPTIONS = ("--ttl-eq", "! --ttl-eq", "--ttl-lt", "--ttl-gt")
+OPTIONS = ("--{}-eq", "! --{}-eq", "--{}-lt", "--{}-gt")
 
 
 class Ttl(NamedTuple):
-    """struct ipt_ttl_info."""
+    """struct ipt_ttl_info, struct ip6t_hl_info."""
 
     mode: int
     value: int
@@ -24,7 +24,7 @@ def decode(rev: int, data: bytes, family: int) -> Ttl:
         raise UnknownRevisionError
     info = Ttl(*unpack_from("=BB", data))
     if info.mode > GT:
-        raise ValueError("ttl mode")
+        raise ValueError("mode")
     return info
 
 
@@ -33,5 +33,9 @@ def evaluate(info: Ttl, ctx: HookContext) -> Tri:
     return (ttl == info.value, ttl != info.value, ttl < info.value, ttl > info.value)[info.mode]
 
 
+def shown(info: Ttl, name: str) -> str:
+    return f"{OPTIONS[info.mode].format(name)} {info.value}"
+
+
 def render(info: Ttl, family: int) -> str:
-    return f"{OPTIONS[info.mode]} {info.value}"
+    return shown(info, "ttl")

@@ -1,31 +1,11 @@
-"""HL: sets, raises or lowers the hop limit. net/netfilter/xt_HL.c: hl_tg6."""
+"""HL: sets, raises or lowers the hop limit. net/netfilter/xt_HL.c: hl_tg6, as ttl_tg() of IPv4."""
 
 from __future__ import annotations
 
-from pktdiag.model.trace import RuleRef
-from pktdiag.netfilter.context import HookContext, HookResult
-from pktdiag.netfilter.xt.base import UnknownRevisionError
+from pktdiag.netfilter.xt.targets.ttl import decode, evaluate, shown
 
-SET, INC, DEC = range(3)
-OPTIONS = ("--hl-set", "--hl-inc", "--hl-dec")
-
-
-def decode(rev: int, data: bytes, family: int) -> tuple[int, int]:
-    """(mode, value)"""
-    if rev != 0:
-        raise UnknownRevisionError
-    if data[0] > DEC:
-        raise ValueError("hl")
-    return data[0], data[1]
-
-
-def evaluate(info: tuple[int, int], ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
-    mode, value = info
-    ttl = ctx.skb.packet.ttl
-    new = value if mode == SET else min(ttl + value, 255) if mode == INC else max(ttl - value, 0)
-    ctx.skb.packet = ctx.skb.packet._replace(ttl=new)
-    return None
+__all__ = ["decode", "evaluate", "render"]
 
 
 def render(info: tuple[int, int], family: int) -> str:
-    return f"{OPTIONS[info[0]]} {info[1]}"
+    return shown(info, "hl")

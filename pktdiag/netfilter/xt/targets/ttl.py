@@ -7,7 +7,7 @@ from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 SET, INC, DEC = range(3)
-OPTIONS = ("--ttl-set", "--ttl-inc", "--ttl-dec")
+OPTIONS = ("--{}-set", "--{}-inc", "--{}-dec")
 
 
 def decode(rev: int, data: bytes, family: int) -> tuple[int, int]:
@@ -15,7 +15,7 @@ def decode(rev: int, data: bytes, family: int) -> tuple[int, int]:
     if rev != 0:
         raise UnknownRevisionError
     if data[0] > DEC:
-        raise ValueError("ttl")
+        raise ValueError("mode")
     return data[0], data[1]
 
 
@@ -27,5 +27,9 @@ def evaluate(info: tuple[int, int], ctx: HookContext, rule: RuleRef | None) -> H
     return None
 
 
+def shown(info: tuple[int, int], name: str) -> str:
+    return f"{OPTIONS[info[0]].format(name)} {info[1]}"
+
+
 def render(info: tuple[int, int], family: int) -> str:
-    return f"{OPTIONS[info[0]]} {info[1]}"
+    return shown(info, "ttl")
