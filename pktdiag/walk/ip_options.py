@@ -47,6 +47,17 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteR
     return False
 
 
+def compiled_again(skb: Skb) -> bool:
+    """ipv4_send_dest_unreach(): a failed neighbour's error reads the options anew, and writes into them. False: they are wrong, and
+    there is no error (net/ipv4/route.c)."""
+    found = ipopt.compiled(skb.packet.ip_options, True)
+    if found.error is not None:
+        return False
+    skb.packet = _recorded(skb.packet, found, False)
+    skb.extra["ip options"] = True
+    return True
+
+
 def _recorded(packet: Packet, found: ipopt.Compiled, local: bool) -> Packet:
     """What is written into a route or time stamps to be recorded: of a packet for this host, its destination (fib_compute_spec_dst)."""
     options, written = bytearray(packet.ip_options), False

@@ -9,7 +9,6 @@ Sources: net/core/neighbour.c (neigh_resolve_output, __neigh_event_send, neigh_i
 
 from __future__ import annotations
 
-from pktdiag.model import ipopt
 from pktdiag.model.host import Gap, Link, Neighbour
 from pktdiag.model.kernel import (
     AF_INET,
@@ -247,8 +246,12 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     from pktdiag.walk import icmp
 
     v4 = len(next_hop) == 4
-    options = skb.packet.ip_options  # looked at anew, and nothing is said where they are wrong (ipv4_send_dest_unreach)
-    sent = (not options or ipopt.compiled(options, True).error is None) and icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
+    readable = True
+    if skb.packet.ip_options:
+        from pktdiag.walk import ip_options
+
+        readable = ip_options.compiled_again(skb)
+    sent = readable and icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
     what = "ARP requests" if v4 else "neighbour solicitations"
     why = skb.extra.pop("unresolved", None)
     known_why = f" {why.text}" if isinstance(why, Drop) else ""
