@@ -58,7 +58,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
     tuple_ = tuple_of(ctx.ns, packet)
     if tuple_ is None:
         return _invalid(ctx)
-    if packet.ext_headers and _checksum_wrong(ctx):
+    if (packet.ext_headers or packet.more_fragments) and _checksum_wrong(ctx):
         return _invalid(ctx)
     for _ in range(2):
         found = _find(ctx, template, tuple_)
@@ -91,12 +91,15 @@ def conntrack_in(ctx: HookContext) -> HookResult:
 
 
 def _checksum_wrong(ctx: HookContext) -> bool:
-    """tcp_error(), udp_error(), nf_conntrack_icmpv6_error(): the checksum is looked at in PRE_ROUTING."""
+    """tcp_error(), udp_error(), nf_conntrack_icmpv6_error(): the checksum is looked at in PRE_ROUTING, the length of UDP, which is the
+    whole datagram's, everywhere. A first fragment comes here where nothing gathers it."""
     from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
 
     packet = ctx.skb.packet
-    if ctx.hook != NF_INET_PRE_ROUTING or packet.proto not in (6, 17, IPPROTO_ICMPV6) or not goes_on(packet) or \
-            ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
+    if packet.more_fragments and packet.proto == 17:
+        return True
+    doubtful = packet.proto in (1, 6, 17, IPPROTO_ICMPV6) and (packet.more_fragments or goes_on(packet))
+    if not doubtful or ctx.hook != NF_INET_PRE_ROUTING or ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
         return False
     return not ctx.services.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
 

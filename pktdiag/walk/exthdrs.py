@@ -172,6 +172,8 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
                 return False
         elif header.number == exthdr.FRAGMENT:
             piece = bool(skb.packet.fragment_offset or skb.packet.more_fragments)
+            if skb.packet.more_fragments and (skb.packet.length - header.offset) % 8:
+                return _uneven(walk, ns, dev, skb)
             if piece and not fragments.gathered(walk, ns, dev, skb, "socket"):
                 return False
             done -= piece
@@ -187,6 +189,14 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
                   cause="no-payload")
         return False
     return True
+
+
+def _uneven(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
+    """ip6_frag_queue(): only the last fragment may end where it likes."""
+    sent = icmp.error(walk, ns, skb, 4, BAD_FIELD, dev=dev, info=4)
+    walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", "A fragment that is not the last has a length that is no multiple of eight.",
+              counters=("Ip6InHdrErrors",), cause="bad-fragment", answer="icmpv6 parameter-problem" if sent else None)
+    return False
 
 
 def _no_handler(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, number: int) -> bool:

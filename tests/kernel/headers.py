@@ -1,6 +1,7 @@
 """Packets with IPv4 options and IPv6 extension headers, and fragments: what a host's rules ask for is sent there more often.
 
-In a packet's description: "ext", a list of [number, hex of the whole header] (IPv6); "ipopts", hex (IPv4); "frag", [offset, more, id].
+In a packet's description: "ext", a list of [number, hex of the whole header] (IPv6); "ipopts", hex (IPv4); "frag", [offset, more, id];
+"odd", bytes more than a first fragment may have, so that nobody gathers it; "behind", as "ext", behind a fragment header.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from .topology import Plan
 
 PacketSpec = dict[str, Any]
-HOP, ROUTING, FRAGMENT, AUTH, NONE, DST = 0, 43, 44, 51, 59, 60
+HOP, ROUTING, FRAGMENT, AUTH, NONE, DST, MOBILITY = 0, 43, 44, 51, 59, 60, 135
 PAD, TWO, ALERT = "0000010400000000", "00010104000000001e06000000000000", "0000050200000100"
 LABELS = {"more padding": "0001" + "00" * 8 + "010400000000", "padding that is not zero": "0000010400000001",
           "too long": "00001e0700000000", "drop": "00004a0400000000", "tell": "00008a0400000000", "tell unless many": "0000ca0400000000"}
@@ -34,7 +35,7 @@ def dress(plan: Plan, found: list[PacketSpec], rules: str) -> None:
     """Gives some of the packets that we make ourselves headers."""
     asked6 = [name for name, words in {
         "hbh": r"hbh|hop", "dst": r"exthdr dst|dst nexthdr|-m dst|header dst", "rt": r"-m rt|rt type|rt seg|exthdr rt", "srh": "-m srh",
-        "frag": r"frag ", "ah": r"-m ah|\bah ", "none": r"ipv6header"}.items() if re.search(words, rules)]
+        "frag": r"frag ", "mh": r"\bmh\b|mobility", "ah": r"-m ah|\bah ", "none": r"ipv6header"}.items() if re.search(words, rules)]
     asked4 = [name for name in ("ra", "rr", "lsrr", "ssrr") if re.search(rf"ip option {name}\b", rules)]
     fragments4 = bool(re.search(r" -f\b|frag-off", rules))
     eui = "eui64" in rules
@@ -91,15 +92,17 @@ def _six(plan: Plan, spec: PacketSpec, kind: str, numbers: set[int], plain: bool
     elif kind == "ah":
         chain = [[AUTH, "00040000000000050000000969696969696969696969696969"[:48]]]
         chain = chain if plan.chance(0.7) else [[DST, PAD], *chain]
-    elif kind == "none":
-        chain, spec["proto"] = [[DST, PAD]], NONE
+    elif kind in ("none", "mh"):
+        chain, spec["proto"], spec["kind"] = ([[DST, PAD]], NONE, 0) if kind == "none" else ([], MOBILITY, 1)
         for key in ("icmp", "options", "size"):
             spec.pop(key, None)
     elif plain:
-        number = numbers.pop() if numbers and plan.chance(0.8) else 0
+        number = numbers.pop() if numbers else 0
         spec["frag"] = [*rng.choice(((0, 1), (0, 1), (64, 1), (64, 0), (8, 1), (0, 0))), number]
         if not spec["frag"][0] and plan.chance(0.3):
             spec["behind"] = [[DST, PAD]]
+        if spec["frag"][:2] == [0, 1] and plan.chance(0.6):
+            spec["odd"] = 4
     if kind in ("dst", "rt", "ah", "frag") and plan.chance(0.2):
         chain = [[HOP, PAD], *chain]
     if chain:
@@ -107,7 +110,7 @@ def _six(plan: Plan, spec: PacketSpec, kind: str, numbers: set[int], plain: bool
 
 
 def bare(spec: PacketSpec) -> PacketSpec:
-    return {key: value for key, value in spec.items() if key not in ("ext", "ipopts", "frag", "behind")}
+    return {key: value for key, value in spec.items() if key not in ("ext", "ipopts", "frag", "behind", "odd")}
 
 
 def chain(spec: PacketSpec, number: int) -> tuple[tuple[int, bytes], ...]:

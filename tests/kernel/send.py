@@ -95,7 +95,7 @@ def _piece(spec: PacketSpec) -> int:
     """Bytes behind the headers: of a first fragment the transport header with a little more, of a later one sixteen."""
     offset, more, _ = spec.get("frag") or (0, 0, 0)
     whole = ip_length(headers.bare(spec)) - (40 if ":" in spec["dst"] else 20)
-    return 16 if offset else -(-whole // 8) * 8 if more else whole
+    return 16 if offset else -(-whole // 8) * 8 + spec.get("odd", 0) if more else whole
 
 
 def tcp_options(spec: PacketSpec, tag: Tag) -> bytes:

@@ -70,6 +70,8 @@ def every_packet() -> list[tuple[str, dict[str, Any]]]:
             found.append((f"{name} to {dst}", {"dst": dst, "ext": chain, "proto": ("udp", "tcp", "icmp")[len(found) % 3]}))
         for offset, more in ((0, 1), (64, 1), (64, 0), (0, 0)):
             found.append((f"fragment {offset} {more} to {dst}", {"dst": dst, "frag": [offset, more, 0], "proto": "udp"}))
+        for proto in ("udp", "tcp", "icmp"):
+            found.append((f"uneven fragment to {dst}", {"dst": dst, "frag": [0, 1, 0], "odd": 4, "proto": proto}))
         found += [(f"atomic behind options to {dst}", {"dst": dst, "ext": [[HOP, PAD]], "frag": [0, 0, 7], "behind": [[DST, PAD]], "proto": "icmp"}),
                   (f"nothing to {dst}", {"dst": dst, "ext": [[DST, PAD]], "proto": 59}), (f"nothing at all to {dst}", {"dst": dst, "proto": 59}),
                   (f"closed port to {dst}", {"dst": dst, "ext": [[HOP, PAD], [DST, PAD]], "proto": "udp", "dport": 54}),
