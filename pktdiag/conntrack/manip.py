@@ -80,4 +80,6 @@ def _rewrite(packet: Packet, target: ConntrackTuple, source: bool, random_port: 
     field = "sport" if source else "dport"
     port = target.sport if source else target.dport
     unknown = packet.unknown | {field} if random_port else packet.unknown - {field}
+    if not random_port and port == (packet.sport if source else packet.dport):
+        unknown = packet.unknown  # drawn at random elsewhere, and not changed here
     return packet._replace(sport=port, unknown=unknown) if source else packet._replace(dport=port, unknown=unknown)

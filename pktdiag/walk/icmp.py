@@ -282,7 +282,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
                      f"The kernel itself takes the {name_of(packet)} message.")
         if v4 and kind == 13:
             walk.count(ns, "IcmpOutMsgs", "IcmpOutTimestampReps", "IcmpMsgOutType14")
-            _echo_answer(walk, ns, skb, 14, group)
+            _echo_answer(walk, ns, dev, skb, 14, group)
 
 
 def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> None:
@@ -309,12 +309,14 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
                      else ("Icmp6OutMsgs", "Icmp6OutEchoReplies", "Icmp6OutType129")))
     walk.deliver(ns, dev, skb, Receiver(ns.id, None, "kernel", walk.host.container_of(ns.id), None),
                  f"The kernel answers the echo request for {format_address(skb.packet.dst)}.")
-    _echo_answer(walk, ns, skb, 0 if v4 else 129, group)
+    _echo_answer(walk, ns, dev, skb, 0 if v4 else 129, group)
 
 
-def _echo_answer(walk: Walk, ns: NamespaceView, skb: Skb, kind: int, group: bool = False) -> None:
+def _echo_answer(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, kind: int, group: bool = False) -> None:
     packet = skb.packet.plain() if skb.packet.ext_headers or skb.packet.ip_options else skb.packet
-    source = bytes(len(packet.dst)) if group else packet.dst
+    source = packet.dst
+    if group:
+        source = route.answering_address(walk, ns, dev, packet, skb.mark) if len(packet.dst) == 4 else bytes(16)
     reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False,
                             unknown=packet.unknown | {"flow_label"})
     if kind == 14:  # icmp_timestamp(): three times, and nothing of what was asked but the first

@@ -36,6 +36,8 @@ LATER = (
     # net/ipv4/ip_input.c: ip_rcv_finish_core names what ip_rcv_options() found since then, too
     ("IP_INHDR", "ip_rcv_finish_core", "TCP_INVALID_ACK_SEQUENCE"),
     ("TCP_FLAGS", "tcp_v4_do_rcv", "TCP_INVALID_ACK_SEQUENCE"), ("TCP_FLAGS", "tcp_v6_do_rcv", "TCP_INVALID_ACK_SEQUENCE"),
+    # net/ipv4/ip_input.c: ip_rcv_finish_core() says what is wrong with options since v6.13
+    ("IP_INHDR", "ip_rcv_finish_core.constprop.0", "IP_INVALID_SOURCE"),
 )
 """(reason, function, reason that came with it): drops which older kernels make without naming the reason, though they know its
 name from elsewhere. A kernel without the third is such a one."""
@@ -239,10 +241,11 @@ class Judgement:
             return
         if not reason and not reasons and not truth.answer:
             return  # discarded without a word: consume_skb()
+        waits = reason == "FRAG_REASM_TIMEOUT"
         reason = self._in_its_words(reason, truth.drops)
         if reason not in reasons and fate.drop is not None and self._through_macvlan() and self._elsewhere(fate.drop):
             return
-        if reason == "FRAG_REASM_TIMEOUT" and set(reasons) <= {"OTHERHOST"} and not truth.answer:
+        if waits and set(reasons) <= {"OTHERHOST"} and not truth.answer:
             return  # it waits for the others of its datagram, for longer than we do
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
