@@ -9,6 +9,7 @@ from pktdiag.collect.rtnl_neigh import read_fdb, read_fdb_entry, read_neighbour,
 from pktdiag.collect.rtnl_route import read_learned, read_routes
 from pktdiag.collect.rtnl_rule import read_rules
 from pktdiag.model.host import ArpSide, BridgeVlan, FdbEntry, InterfaceAddress, Link, Neighbour, Route, RouteRule
+from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 
 TYPE_CHECKING = False
@@ -75,9 +76,10 @@ class RtnetlinkPart(Asking):
         return self.ask(("routes", family, table), f"{_FAMILY.get(family, family)} routes of table {table}",
                         lambda: read_routes(self.door.route(), family, table))
 
-    def learned_route(self, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
-        return self.ask(("learned", dst, oif, mark, tos), f"what was learned of {_FAMILY.get(family, family)} routes",
-                        lambda: read_learned(self.door.route(), family, dst, oif, mark, tos))
+    def learned_route(self, packet: Packet, oif: int, mark: int, own: bool) -> Route | None:
+        key = packet.dst, packet.src if own else b"", packet.proto, packet.sport, packet.dport, packet.tos, oif, mark
+        return self.ask(("learned", *key), f"what was learned of {_FAMILY.get(packet.family, packet.family)} routes",
+                        lambda: read_learned(self.door.route(), packet, oif, mark, own))
 
     def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
         return self.ask(("neighbours", family, ifindex), f"{_FAMILY.get(family, family)} neighbours of interface {ifindex}",

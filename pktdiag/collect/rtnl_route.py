@@ -7,6 +7,8 @@ from struct import Struct
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes, u16, u32
 from pktdiag.model.host import NextHop, Route
+from pktdiag.model.kernel import AF_INET, IPPROTO_TCP, IPPROTO_UDP
+from pktdiag.model.packet import Packet
 
 RTM_GETROUTE, RTM_GETNEXTHOP = 26, 106
 _RTMSG = Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
@@ -17,7 +19,8 @@ RTM_F_CLONED = 0x200
 
 (RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE,
  RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_NH_ID) = 1, 2, 4, 5, 6, 7, 8, 9, 12, 15, 18, 20, 21, 30
-RTA_MARK = 16
+RTA_MARK, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 27, 28, 29
+RTM_F_LOOKUP_TABLE = 0x1000
 RTAX_MTU = 2
 NHA_ID, NHA_GROUP, NHA_BLACKHOLE, NHA_OIF, NHA_GATEWAY, NHA_ENCAP_TYPE = 1, 2, 4, 5, 6, 7
 _RTAX = {1: "lock", 2: "mtu", 3: "window", 4: "rtt", 5: "rttvar", 6: "ssthresh", 7: "cwnd", 8: "advmss", 9: "reordering",
@@ -53,12 +56,19 @@ def read_routes(netlink: Netlink, family: int, table: int) -> tuple[Route, ...]:
     return tuple(found)
 
 
-def read_learned(netlink: Netlink, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
-    """One lookup by the kernel (inet_rtm_getroute(), inet6_rtm_getroute()); None where it finds no way."""
-    body = _RTMSG.pack(family, len(dst) * 8, 0, tos & 0xFC if family == 2 else 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, dst) + \
-        attribute(RTA_OIF, _U32.pack(oif))
+def read_learned(netlink: Netlink, packet: Packet, oif: int, mark: int, own: bool) -> Route | None:
+    """One lookup by the kernel (inet_rtm_getroute(), inet6_rtm_getroute()); None where it finds no way. IPv4 has to be told to name the
+    table, and takes the protocol for UDP when told nothing."""
+    v4, bits = packet.family == AF_INET, len(packet.dst) * 8
+    body = _RTMSG.pack(packet.family, bits, bits * own, packet.tos & 0xFC if v4 else 0, 0, 0, 0, 0, RTM_F_LOOKUP_TABLE if v4 else 0)
+    body += attribute(RTA_DST, packet.dst) + attribute(RTA_OIF, _U32.pack(oif))
+    if own:
+        body += attribute(RTA_SRC, packet.src)
     if mark:
         body += attribute(RTA_MARK, _U32.pack(mark))
+    if packet.proto in (IPPROTO_TCP, IPPROTO_UDP):
+        body += attribute(RTA_IP_PROTO, bytes((packet.proto,))) + attribute(RTA_SPORT, packet.sport.to_bytes(2, "big")) + \
+            attribute(RTA_DPORT, packet.dport.to_bytes(2, "big"))
     try:
         payload = netlink.get(RTM_GETROUTE, body)
     except OSError as error:

@@ -50,14 +50,14 @@ def _filters(netlink: Netlink, ifindex: int, parent: int) -> tuple[str, ...]:
         if error.errno in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
             return ()
         raise
-    found = []
-    for payload in payloads:
-        _family, _ifindex, handle, _parent, info = _TCMSG.unpack_from(payload)
-        parts = attributes(payload, 20)
-        if TCA_OPTIONS not in parts:  # the head of a priority (tcf_fill_node without fh), not a filter
-            continue
-        found.append(_filter(text(parts.get(TCA_KIND, b"")), handle, info, parts))
-    return tuple(found)
+    return tuple(filter(None, map(_decoded, payloads)))
+
+
+def _decoded(payload: bytes) -> str:
+    """One RTM_NEWTFILTER payload; "" for the head of a priority (tcf_fill_node without fh), which is no filter."""
+    _family, _ifindex, handle, _parent, info = _TCMSG.unpack_from(payload)
+    parts = attributes(payload, 20)
+    return _filter(text(parts.get(TCA_KIND, b"")), handle, info, parts) if TCA_OPTIONS in parts else ""
 
 
 def _filter(kind: str, handle: int, info: int, parts: dict[int, bytes]) -> str:

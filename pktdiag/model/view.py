@@ -87,9 +87,9 @@ class NamespaceView(Protocol):
     def routes(self, family: int, table: int) -> Sequence[Route]:
         """The routes of one table, in dump order."""
 
-    def learned_route(self, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
-        """The way to one address through an interface, with the path MTU and the redirect that were learned for it (``mtu``, the next
-        hop's gateway): one RTM_GETROUTE, no dump. None: the kernel knows no such way."""
+    def learned_route(self, packet: Packet, oif: int, mark: int, own: bool) -> Route | None:
+        """The way of a packet through an interface, with the path MTU and the redirect that were learned for its destination (``mtu``,
+        the next hop's gateway): one RTM_GETROUTE, no dump. ``own``: the packet is this namespace's. None: the kernel knows no such way."""
 
     def neighbours(self, family: int, ifindex: int) -> Sequence[Neighbour]:
         """Neighbour entries of one interface, proxy entries included."""

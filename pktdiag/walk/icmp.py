@@ -25,7 +25,7 @@ from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, Skb, Unknown
 from pktdiag.walk import addresses as addr
-from pktdiag.walk import route, sockets
+from pktdiag.walk import answering, route, sockets
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Answer, Walk
 
@@ -316,7 +316,7 @@ def _echo_answer(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, kind: int, 
     packet = skb.packet.plain() if skb.packet.ext_headers or skb.packet.ip_options else skb.packet
     source = packet.dst
     if group:
-        source = route.answering_address(walk, ns, dev, packet, skb.mark) if len(packet.dst) == 4 else bytes(16)
+        source = answering.address(walk, ns, dev, packet, skb.mark) if len(packet.dst) == 4 else bytes(16)
     reply = packet._replace(src=source, dst=packet.src, icmp_type=kind, ttl=64, df=False,
                             unknown=packet.unknown | {"flow_label"})
     if kind == 14:  # icmp_timestamp(): three times, and nothing of what was asked but the first

@@ -44,7 +44,7 @@ def way_of(ns: NamespaceView, out: Link, packet: Packet, decision: RouteResult, 
     if decision.kind != "unicast" or match is None or match.route is None or (decision.gateway is None and packet.length <= smallest):
         return Way(hop, mtu, limit)
     rule = match.rule
-    found = ns.learned_route(packet.family, packet.dst, out.ifindex, rule.fwmark if rule is not None and not rule.invert else 0, packet.tos)
+    found = ns.learned_route(packet, out.ifindex, rule.fwmark if rule is not None and not rule.invert else 0, not forwarded)
     if found is None or len(found.nexthops) != 1 or found.nexthops[0].ifindex != out.ifindex or found.table != match.route.table:
         return Way(hop, mtu, limit)  # another way than ours: policy rules that ask for more than can be asked with
     said = []

@@ -130,21 +130,6 @@ def preferred_source(ns: NamespaceView, match: FibMatch, out: Link) -> bytes:
     return addr.select_address(ns, out, gateway, route.scope if route is not None else RT_SCOPE_UNIVERSE)
 
 
-def answering_address(walk: Walk, ns: NamespaceView, dev: Link, packet: Packet, mark: int) -> bytes:
-    """fib_compute_spec_dst(): from which of its addresses a host answers what came to a broadcast or multicast one (IPv4)."""
-    scope = RT_SCOPE_UNIVERSE
-    if addr.is_zeronet(packet.src):
-        scope = RT_SCOPE_LINK
-    else:
-        marked = mark if addr.conf_or(ns, dev.name, "src_valid_mark") else 0
-        match = lookup(walk, ns, Flow(AF_INET, packet.src, None, LOOPBACK_IFINDEX, 0, marked, packet.tos, 0, 0, 0, 0))
-        hop = match.nexthop
-        out = ns.link(hop.ifindex) if match.ok and hop and hop.ifindex else None
-        if out is not None:
-            return preferred_source(ns, match, out)
-    return addr.select_address(ns, dev, packet.src, scope)
-
-
 def _local_output(ns: NamespaceView, packet: Packet, match: FibMatch | None) -> RouteResult:
     prefsrc = match.route.prefsrc if match is not None and match.route is not None else None
     src = packet.src if not addr.is_any(packet.src) else prefsrc or packet.dst

@@ -138,7 +138,7 @@ def links(raw: bytes) -> None:
 
 def routes(raw: bytes) -> None:
     for decoder in (rtnl_route.decode_route, rtnl_rule._decode, rtnl_address._decode, rtnl_neigh._neighbour, rtnl_neigh._fdb_entry,
-                    lambda data: rtnl_bridge._group(data, 1), rtnl_tc._qdisc, lambda data: sockdiag._decode(data, 6)):
+                    lambda data: rtnl_bridge._group(data, 1), rtnl_tc._decoded, lambda data: sockdiag._decode(data, 6)):
         with contextlib.suppress(*GAPS):
             decoder(raw)
 

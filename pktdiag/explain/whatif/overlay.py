@@ -19,6 +19,7 @@ from pktdiag.explain.whatif.changes import (
     SetSysctl,
 )
 from pktdiag.model.host import ArpSide, ConntrackEntry, ConntrackTuple, Gap, Link, Process, Route, RouteRule
+from pktdiag.model.packet import Packet
 from pktdiag.model.view import HostView, NamespaceView
 
 
@@ -82,10 +83,10 @@ class OverlayNamespace:
         gone = [change.route for change in self._changes if isinstance(change, RemoveRoute) and change.family == family]
         return [*added, *(route for route in self._base.routes(family, table) if route not in gone)]
 
-    def learned_route(self, family: int, dst: bytes, oif: int, mark: int, tos: int) -> Route | None:
+    def learned_route(self, packet: Packet, oif: int, mark: int, own: bool) -> Route | None:
         if any(isinstance(change, AddRoute | RemoveRoute | RemoveRouteRule) for change in self._changes):
             return None  # a changed route has learned nothing
-        return self._base.learned_route(family, dst, oif, mark, tos)
+        return self._base.learned_route(packet, oif, mark, own)
 
     def route_rules(self, family: int) -> Sequence[RouteRule]:
         gone = {change.priority for change in self._changes if isinstance(change, RemoveRouteRule) and change.family == family}
