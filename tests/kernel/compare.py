@@ -37,7 +37,7 @@ LATER = (
     ("IP_INHDR", "ip_rcv_finish_core", "TCP_INVALID_ACK_SEQUENCE"),
     ("TCP_FLAGS", "tcp_v4_do_rcv", "TCP_INVALID_ACK_SEQUENCE"), ("TCP_FLAGS", "tcp_v6_do_rcv", "TCP_INVALID_ACK_SEQUENCE"),
     # net/ipv4/ip_input.c: ip_rcv_finish_core() says what is wrong with options since v6.13
-    ("IP_INHDR", "ip_rcv_finish_core.constprop.0", "IP_INVALID_SOURCE"),
+    ("IP_INHDR", "ip_rcv_finish_core.constprop.0", "IP_INVALID_SOURCE"), ("IP_INHDR", "br_handle_frame", "IP_INVALID_SOURCE"),
 )
 """(reason, function, reason that came with it): drops which older kernels make without naming the reason, though they know its
 name from elsewhere. A kernel without the third is such a one."""

@@ -35,15 +35,16 @@ def decode(rev: int, data: bytes, family: int) -> String:
 
 def evaluate(info: String, ctx: HookContext) -> Tri:
     """skb_find_text(): the pattern has to start between the two offsets. Since v6.7 (commit c4eee56e14fe) it has to end before the
-    second one, too; where it first stands decides, and later ones end later still."""
+    second one, too, and on some kernels before it that had this carried back; where it first stands decides, later ones end later."""
     packet = ctx.skb.packet
     wire = wire_of(packet)
     span = min(info.stop, packet.length) - info.start
     if span < 0 or packet.length - info.start < len(info.pattern):
         return info.invert
     found = _found(info, wire, info.stop)
-    if found is not False and info.stop < packet.length and since_6_7(ctx.ns):
-        found = _found(info, wire, info.stop - len(info.pattern))
+    if found is not False and info.stop < packet.length:
+        within = _found(info, wire, info.stop - len(info.pattern))
+        found = within if within == found or since_6_7(ctx.ns) else None
     if found is not None:
         return found != info.invert
     shown = info.pattern.decode("utf-8", "surrogateescape")
