@@ -221,6 +221,9 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     elif not flags & TCP_SYN or flags & TCP_FIN:
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
                   f"{where} is listening; a segment with these flags opens nothing.", cause="tcp-state")
+    elif isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
+        walk.drop(ns, "socket", dev, skb, "", "A connection asked for at a broadcast or multicast address is not opened.",
+                  counters=("TcpExtListenDrops",), cause="tcp-broadcast")  # tcp_v4_conn_request(), tcp_v6_conn_request()
     elif sock.rqueue > sock.wqueue:
         walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED",
                   f"The accept queue of {where} is full ({sock.rqueue} of {sock.wqueue}): the application does not accept fast enough.",
