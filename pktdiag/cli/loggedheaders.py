@@ -6,13 +6,12 @@ print-ip6opts.c, print-frag6.c, print-rt6.c.
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import IPPROTO_TCP
+from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_DSTOPTS, IPPROTO_FRAGMENT, IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_TCP
 from pktdiag.model.packet import Packet, parse_address
 from pktdiag.model.record import NamedTuple
 
-HOPOPTS, ROUTING, FRAGMENT, AUTH, DSTOPTS = 0, 43, 44, 51, 60
 _WHOLE4 = {"NOP": b"\x01", "EOL": b"\0", "RA": b"\x94\x04\0\0"}
-_NAMES6 = {"HBH": HOPOPTS, "DSTOPT": DSTOPTS}
+_NAMES6 = {"HBH": IPPROTO_HOPOPTS, "DSTOPT": IPPROTO_DSTOPTS}
 
 
 class Headers(NamedTuple):
@@ -48,7 +47,7 @@ def of_kernel_log(words: list[str]) -> Headers:
             following = next((each for each in words[at + 1:at + 3] if each.startswith("ID:")), "")
             if six and following:
                 header = bytes((0, 0)) + (offset | more).to_bytes(2, "big") + bytes.fromhex(following[3:])
-                made = made._replace(ext_headers=((FRAGMENT, header),))
+                made = made._replace(ext_headers=((IPPROTO_FRAGMENT, header),))
         elif word == "OPT":
             content = words[at + 1].strip("()") if at + 1 < len(words) else ""
             if transport:
@@ -99,14 +98,14 @@ def of_tcpdump6(rest: str) -> tuple[Headers, str]:
             if header is None:
                 unsaid = "an authentication header that is not whole in the line"
             else:
-                found.append((AUTH, header))
+                found.append((IPPROTO_AH, header))
         elif word in ("RT6", "srcrt"):
             text, rest = _parentheses(behind)
             header = _routing(text[0]) if text else None
             if header is None:
                 unsaid = "an IPv6 routing header that is not whole in the line"
             else:
-                found.append((ROUTING, header))
+                found.append((IPPROTO_ROUTING, header))
         elif word == "frag":
             text, rest = _parentheses(behind)
             number, _, place = (text[0] if text else "").partition(":")
@@ -114,7 +113,7 @@ def of_tcpdump6(rest: str) -> tuple[Headers, str]:
             offset = int(start) if start.isdigit() else 0
             more = not offset
             if place and not offset:
-                found.append((FRAGMENT, bytes((0, 0, 0, 1)) + int(number, 16).to_bytes(4, "big")))
+                found.append((IPPROTO_FRAGMENT, bytes((0, 0, 0, 1)) + int(number, 16).to_bytes(4, "big")))
             note = "a fragment, and not whether more follow; " + ("none is taken to" if offset else "some are taken to")
         else:
             return Headers(b"", () if unsaid else tuple(found), offset, more, None, unsaid or note), rest

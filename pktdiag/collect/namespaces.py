@@ -29,7 +29,7 @@ _FEW_NAMED = 64
 """So many names of ``ip netns`` are looked at one by one."""
 _NS_GET_NSTYPE, _CLONE_NEWNET = 0xB703, 0x40000000  # include/uapi/linux/nsfs.h, sched.h
 REMEDY = "run as root (with CAP_SYS_PTRACE)"
-NAMED_DIRECTORIES = ("/run/netns/", "/var/run/netns/")
+NAMED_DIRECTORIES = (mounts.NAMED, "/var/run/netns/")
 # Engines' own directories: their file names are ids nobody types (the container's name says it better).
 _ENGINE_DIRECTORIES = ("/docker/netns/", "/containerd/", "/cni/", "/exec/netns/", "/ipcns/", "/netns/rootless-")
 

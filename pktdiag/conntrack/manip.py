@@ -79,7 +79,9 @@ def _rewrite(packet: Packet, target: ConntrackTuple, source: bool, random_port: 
         return packet
     field = "sport" if source else "dport"
     port = target.sport if source else target.dport
-    unknown = packet.unknown | {field} if random_port else packet.unknown - {field}
-    if not random_port and port == (packet.sport if source else packet.dport):
-        unknown = packet.unknown  # drawn at random elsewhere, and not changed here
+    unknown = packet.unknown
+    if random_port:
+        unknown |= {field}
+    elif port != (packet.sport if source else packet.dport):  # what was drawn elsewhere and is kept here stays unknown
+        unknown -= {field}
     return packet._replace(sport=port, unknown=unknown) if source else packet._replace(dport=port, unknown=unknown)

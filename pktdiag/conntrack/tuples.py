@@ -11,6 +11,7 @@ from pktdiag.model.kernel import (
     IPPROTO_DCCP,
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
+    IPPROTO_NONE,
     IPPROTO_SCTP,
     IPPROTO_TCP,
     IPPROTO_UDP,
@@ -19,7 +20,6 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet
 from pktdiag.model.view import NamespaceView
 
-IPPROTO_NONE = 59
 _ALWAYS_PORTS = frozenset((IPPROTO_TCP, IPPROTO_UDP))
 _FEATURE_SYSCTL = {
     IPPROTO_SCTP: "net/netfilter/nf_conntrack_sctp_timeout_closed",

@@ -7,11 +7,11 @@ stops at it.
 
 from __future__ import annotations
 
+from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_DSTOPTS, IPPROTO_FRAGMENT, IPPROTO_HOPOPTS, IPPROTO_NONE, IPPROTO_ROUTING
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 
-HOPOPTS, ROUTING, FRAGMENT, ESP, AUTH, NONE, DSTOPTS, MOBILITY = 0, 43, 44, 50, 51, 59, 60, 135
-EXTENSIONS = frozenset((HOPOPTS, ROUTING, FRAGMENT, AUTH, NONE, DSTOPTS))
+EXTENSIONS = frozenset((IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_FRAGMENT, IPPROTO_AH, IPPROTO_NONE, IPPROTO_DSTOPTS))
 """ipv6_ext_hdr(): what a kernel walks over. ESP, mobility and shim6 headers end every walk."""
 
 
@@ -37,9 +37,9 @@ class Last(NamedTuple):
 
 def size(number: int, header: bytes) -> int:
     """How long a header says it is."""
-    if number == FRAGMENT:
+    if number == IPPROTO_FRAGMENT:
         return 8
-    return (header[1] + 2) * 4 if number == AUTH else (header[1] + 1) * 8
+    return (header[1] + 2) * 4 if number == IPPROTO_AH else (header[1] + 1) * 8
 
 
 def holds_together(options: bytes) -> bool:
@@ -64,8 +64,8 @@ def fragment_header(packet: Packet) -> bytes:
 def chain(packet: Packet) -> tuple[tuple[int, bytes], ...]:
     """The packet's headers, with the fragment header that its fields imply where none is given: then it is the last."""
     given = packet.ext_headers
-    if (packet.fragment_offset or packet.more_fragments) and not any(number == FRAGMENT for number, _ in given):
-        return (*given, (FRAGMENT, fragment_header(packet)))
+    if (packet.fragment_offset or packet.more_fragments) and not any(number == IPPROTO_FRAGMENT for number, _ in given):
+        return (*given, (IPPROTO_FRAGMENT, fragment_header(packet)))
     return given
 
 
@@ -90,10 +90,10 @@ def last(packet: Packet, stop_at_auth: bool) -> Last | None:
     another extension header (-ENOENT). ``stop_at_auth``: IP6_FH_F_AUTH, as nft_set_pktinfo_ipv6() asks."""
     at = 40
     for number, data in chain(packet):
-        if number == AUTH and stop_at_auth:
+        if number == IPPROTO_AH and stop_at_auth:
             return Last(number, at, 0)
-        if number == FRAGMENT and packet.fragment_offset:
-            return None if packet.proto in EXTENSIONS and packet.proto != NONE else Last(packet.proto, 0, packet.fragment_offset)
+        if number == IPPROTO_FRAGMENT and packet.fragment_offset:
+            return None if packet.proto in EXTENSIONS and packet.proto != IPPROTO_NONE else Last(packet.proto, 0, packet.fragment_offset)
         at += len(data)
     return Last(packet.proto, at, 0)
 
@@ -101,7 +101,7 @@ def last(packet: Packet, stop_at_auth: bool) -> Last | None:
 def goes_on(packet: Packet) -> bool:
     """Whether a routing header has segments left: the transport checksum goes by the last of them, and to netfilter, which goes by the
     packet's destination, it is wrong (nf_ip6_checksum) unless the device has said that it is right."""
-    return any(number == ROUTING and data[3] for number, data in packet.ext_headers)
+    return any(number == IPPROTO_ROUTING and data[3] for number, data in packet.ext_headers)
 
 
 CHECKSUM_VERIFIED = "the device it came in through has verified the packet's checksum itself, in the place of netfilter"
@@ -111,11 +111,11 @@ def skipped(packet: Packet) -> int | None:
     """ipv6_skip_exthdr(): the protocol that conntrack and bridge rules go by. None: there is no next header. A later fragment's is
     its fragment header."""
     if packet.fragment_offset:
-        return FRAGMENT
-    return None if packet.proto == NONE else packet.proto
+        return IPPROTO_FRAGMENT
+    return None if packet.proto == IPPROTO_NONE else packet.proto
 
 
 def whole(packet: Packet) -> Packet:
     """The datagram that a first fragment belongs to, put together: how much longer it is nobody knows, nor what the rest holds."""
     return packet._replace(fragment_offset=0, more_fragments=False, unknown=packet.unknown | {"length", "payload"},
-                           ext_headers=tuple(entry for entry in packet.ext_headers if entry[0] != FRAGMENT))
+                           ext_headers=tuple(entry for entry in packet.ext_headers if entry[0] != IPPROTO_FRAGMENT))

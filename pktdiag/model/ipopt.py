@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from pktdiag.model.record import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 END, NOOP, SEC, LSRR, TIMESTAMP, CIPSO, RR, SSRR, RA = 0, 1, 130, 131, 68, 134, 7, 137, 148
 _SOURCE_ROUTES = (LSRR, SSRR)
 
@@ -92,28 +96,31 @@ def _wrong_timestamp(option: bytes) -> int | None:
     return 3 if option[3] & 15 != 3 and option[3] >> 4 == 15 else None
 
 
+def places(options: bytes) -> Iterator[tuple[int, int, int]]:
+    """Offset (from the first option), kind and size of each option up to the end of them, or to one that says no size."""
+    at = 0
+    while at < len(options):
+        kind = options[at]
+        size = 1 if kind in (END, NOOP) else options[at + 1] if at + 1 < len(options) else 0
+        if not size:
+            return
+        yield at, kind, size
+        if kind == END:
+            return
+        at += size
+
+
 def first(options: bytes, kind: int) -> bytes:
     """The first option of a kind, of options that were found right before hosts wrote into them; empty where there is none."""
-    at = 0
-    while at + 1 < len(options) and options[at] != END:
-        size = 1 if options[at] == NOOP else options[at + 1]
-        if options[at] == kind:
-            return options[at:at + size]
-        at += size or 1
-    return b""
+    return next((options[at:at + size] for at, found, size in places(options) if found == kind), b"")
 
 
 def unknown_bytes(options: bytes) -> bytes:
     """The bits that are not known of options into which hosts wrote on the way: what is recorded in front of the pointer."""
     mask = bytearray(len(options))
-    at = 0
-    while at < len(options) and options[at] != END:
-        size = 1 if options[at] == NOOP else options[at + 1] if at + 1 < len(options) else 0
-        if not size:
-            break
-        if options[at] in (RR, TIMESTAMP) and size > 4:
-            first = at + (3 if options[at] == RR else 4)
-            for place in range(first, min(at + options[at + 2] - 1, at + size, len(options))):
+    for at, kind, size in places(options):
+        if kind in (RR, TIMESTAMP) and size > 4:
+            recorded = at + (3 if kind == RR else 4)
+            for place in range(recorded, min(at + options[at + 2] - 1, at + size, len(options))):
                 mask[place] = 0xFF
-        at += size
     return bytes(mask)

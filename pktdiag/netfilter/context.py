@@ -8,6 +8,7 @@ has to be undone.
 from __future__ import annotations
 
 from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Link, Socket
+from pktdiag.model.kernel import IPPROTO_NONE
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, RuleRef
@@ -113,7 +114,7 @@ def countable(skb: Skb) -> bool:
     """Whether the packet belongs to a connection, or could (nf_ct_get_tuplepr): what counts connections drops the others, which are
     later fragments and IPv6 packets without a transport header."""
     packet = skb.packet
-    if not packet.fragment_offset and (packet.proto != 59 or len(packet.dst) == 4):
+    if not packet.fragment_offset and (packet.proto != IPPROTO_NONE or len(packet.dst) == 4):
         return True
     return attached(skb)[0] is not None
 

@@ -7,7 +7,19 @@ nf_log_dump_tcp_header). A value nobody can know before the packet exists (IP id
 from __future__ import annotations
 
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_ESP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
+from pktdiag.model.kernel import (
+    IPPROTO_AH,
+    IPPROTO_DSTOPTS,
+    IPPROTO_ESP,
+    IPPROTO_FRAGMENT,
+    IPPROTO_HOPOPTS,
+    IPPROTO_ICMP,
+    IPPROTO_ICMPV6,
+    IPPROTO_ROUTING,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+)
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.netfilter.context import HookContext
 
@@ -88,16 +100,16 @@ def _ipv6(packet: Packet, flags: int, inner: bool = False) -> list[str]:
 
 def _headers(packet: Packet, flags: int) -> list[str]:
     """With --log-ip-options each extension header stands in "OPT ( )", and the authentication header is one of them only then."""
-    from pktdiag.model.exthdr import AUTH, FRAGMENT, chain
+    from pktdiag.model.exthdr import chain
 
     words: list[str] = []
-    told = any(number == FRAGMENT for number, _ in packet.ext_headers)
+    told = any(number == IPPROTO_FRAGMENT for number, _ in packet.ext_headers)
     for number, header in chain(packet):
         inside: list[str] = []
-        if number == FRAGMENT:
+        if number == IPPROTO_FRAGMENT:
             place = int.from_bytes(header[2:4], "big")
             inside = [f"FRAG:{place & 0xFFF8}", *(["INCOMPLETE"] if place & 1 else []), f"ID:{header[4:8].hex() if told else '?'}"]
-        elif number == AUTH and flags & IPOPT:
+        elif number == IPPROTO_AH and flags & IPOPT:
             inside = ["AH", f"SPI=0x{int.from_bytes(header[4:8], 'big'):x}"]
         words += ["OPT (", *inside, ")"] if flags & IPOPT else inside
     return words
@@ -106,7 +118,8 @@ def _headers(packet: Packet, flags: int) -> list[str]:
 def _ends_in_headers(packet: Packet) -> bool:
     """Whether an IPv6 packet's line ends among its headers, without protocol, owner and mark: at ESP, and at an extension header that a
     later fragment begins with (dump_ipv6_packet returns there)."""
-    return len(packet.dst) == 16 and (packet.proto == IPPROTO_ESP or (packet.fragment_offset > 0 and packet.proto in (0, 43, 51, 60)))
+    walked = (IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_AH, IPPROTO_DSTOPTS)
+    return len(packet.dst) == 16 and (packet.proto == IPPROTO_ESP or (packet.fragment_offset > 0 and packet.proto in walked))
 
 
 def _end6(packet: Packet, flags: int) -> list[str]:

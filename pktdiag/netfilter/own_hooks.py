@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
+from pktdiag.model.kernel import IPPROTO_FRAGMENT, NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
 from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 
@@ -45,9 +45,9 @@ def defragment(ctx: HookContext) -> HookResult:
 def _without_atomic(packet: Packet) -> Packet:
     """The first fragment header of a packet that is whole, put together from itself."""
     numbers = [number for number, _ in packet.ext_headers]
-    if 44 not in numbers:
+    if IPPROTO_FRAGMENT not in numbers:
         return packet
-    at = numbers.index(44)
+    at = numbers.index(IPPROTO_FRAGMENT)
     return packet._replace(ext_headers=packet.ext_headers[:at] + packet.ext_headers[at + 1:], length=packet.length - 8)
 
 

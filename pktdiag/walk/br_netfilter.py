@@ -12,13 +12,13 @@ br_nf_post_routing, br_nf_dev_queue_xmit, br_nf_hook_thresh, ip_sabotage_in), br
 
 from __future__ import annotations
 
-from pktdiag.model import exthdr
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    IPPROTO_HOPOPTS,
     NF_ARP_FORWARD,
     NF_BR_FORWARD,
     NF_INET_FORWARD,
@@ -85,6 +85,12 @@ def _switched_on(ns: NamespaceView, br: Link, ethertype: int) -> bool:
     return value is not None and (value == "1" or bool(br.data.get(option)))
 
 
+def _holds_together(options: bytes) -> bool:
+    from pktdiag.model.exthdr import holds_together
+
+    return holds_together(options)
+
+
 def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> str:
     """IP PRE_ROUTING, and what a changed destination means. "ended"; "bridge": go on as a frame; "bridged-dnat": it stays
     on this bridge but needs the new destination's MAC address."""
@@ -97,7 +103,7 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     _hide_otherhost(skb, info)
     v4 = skb.packet.family == AF_INET
     headers = skb.packet.ext_headers
-    if headers and headers[0][0] == exthdr.HOPOPTS and not exthdr.holds_together(headers[0][1]):
+    if headers and headers[0][0] == IPPROTO_HOPOPTS and not _holds_together(headers[0][1]):
         walk.drop(ns, "bridge-prerouting", br, skb, "IP_INHDR", "br_netfilter: the hop-by-hop options do not fill their header.",
                   cause="bad-options")  # br_validate_ipv6()
         return "ended"

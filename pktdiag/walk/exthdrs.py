@@ -9,7 +9,7 @@ from __future__ import annotations
 from pktdiag.model import exthdr
 from pktdiag.model.exthdr import Header
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import AF_INET6
+from pktdiag.model.kernel import AF_INET6, IPPROTO_AH, IPPROTO_DSTOPTS, IPPROTO_FRAGMENT, IPPROTO_HOPOPTS, IPPROTO_NONE, IPPROTO_ROUTING
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
@@ -37,7 +37,7 @@ class Fault(NamedTuple):
 def hop_by_hop(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
     """ipv6_parse_hopopts(), in front of PRE_ROUTING. False: it ended."""
     first = exthdr.headers(skb.packet)[0]
-    if first.number != exthdr.HOPOPTS:
+    if first.number != IPPROTO_HOPOPTS:
         return True
     return _options(walk, ns, dev, skb, first, "ip-receive", "hop-by-hop")
 
@@ -137,7 +137,7 @@ def taken_by_alert(walk: Walk, ns: NamespaceView, packet: Packet) -> bool:
     """ip6_call_ra_chain(): a raw socket (IPPROTO_RAW) that asked for this value (IPV6_ROUTER_ALERT); which ones did the kernel does not
     show. Called in ip6_forward()."""
     first = exthdr.headers(packet)[0]
-    if first.number != exthdr.HOPOPTS or not _alert(first.data) or not any(255 in (s.lport, s.proto) for s in ns.sockets(255, AF_INET6)):
+    if first.number != IPPROTO_HOPOPTS or not _alert(first.data) or not any(255 in (s.lport, s.proto) for s in ns.sockets(255, AF_INET6)):
         return False
     return walk.decide(Unknown("a raw socket here asked for packets with such a router alert (IPV6_ROUTER_ALERT)"), ("ra6", ns.id))
 
@@ -160,31 +160,31 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
             break
         header = links[done]
         done += 1
-        if header.number == exthdr.HOPOPTS and done == 1:
+        if header.number == IPPROTO_HOPOPTS and done == 1:
             continue
-        if header.number == exthdr.DSTOPTS:
+        if header.number == IPPROTO_DSTOPTS:
             if not _options(walk, ns, dev, skb, header, "socket", "destination"):
                 return False
-        elif header.number == exthdr.ROUTING:
+        elif header.number == IPPROTO_ROUTING:
             from pktdiag.walk import exthdr_routing
 
             if not exthdr_routing.receive(walk, ns, dev, skb, header, done - 1):
                 return False
-        elif header.number == exthdr.FRAGMENT:
+        elif header.number == IPPROTO_FRAGMENT:
             piece = bool(skb.packet.fragment_offset or skb.packet.more_fragments)
             if skb.packet.more_fragments and (skb.packet.length - header.offset) % 8:
                 return _uneven(walk, ns, dev, skb)
             if piece and not fragments.gathered(walk, ns, dev, skb, "socket"):
                 return False
             done -= piece
-        elif header.number == exthdr.AUTH:
+        elif header.number == IPPROTO_AH:
             if walk.host.kernel_function("ah6", "ah6_rcv_cb") is False:
                 return _no_handler(walk, ns, dev, skb, header.number)
             walk.unsure(ns, "socket", dev, skb, "what this host's handler of authentication headers (IPsec) does with it")
             return False
         else:
             return _no_handler(walk, ns, dev, skb, header.number)
-    if skb.packet.proto == exthdr.NONE:
+    if skb.packet.proto == IPPROTO_NONE:
         walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", "No header follows the packet's extension headers: there is nothing to deliver.",
                   cause="no-payload")
         return False

@@ -12,6 +12,7 @@ from pktdiag.model.kernel import (
     AF_INET,
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
+    IPPROTO_NONE,
     IPPROTO_TCP,
     NFPROTO_BRIDGE,
     NFPROTO_NETDEV,
@@ -107,16 +108,14 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
     if addr.is_any(back):  # ip_route_output_key_hash_rcu(): to nobody is to oneself
         back = source = source if any(source) else b"\x7f\0\0\1"
     length = min(576 if v4 else 1280, (28 if v4 else 48) + packet.length)
-    answer = Packet(src=source, dst=back, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
-                    inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
-                    tcp_flags=0)
-    if packet.ip_options:
-        from pktdiag.walk import ip_options
-
-        with_options = ip_options.with_echo(skb, answer)
-        if with_options is None:
-            return False
-        answer = with_options._replace(length=min(576, with_options.length))
+    plain = Packet(src=source, dst=back, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=type_, icmp_code=code,
+                   inner=packet._replace(inner=None), length=length, tos=0xC0 | (packet.tos & 0x1E) if v4 else 0, df=False,
+                   tcp_flags=0)
+    answer = _with_options(skb, plain)
+    if answer is None:
+        return False
+    if answer is not plain:
+        answer = answer._replace(length=min(576, answer.length))
     mark = _reply_mark(ns, skb)
     way = route.output(walk, ns, answer, mark=mark, any_source=True)
     if not v4 and skb.iif and addr.is_any(source) and not _prefers_source(way) and (came_in := ns.link(skb.iif)):
@@ -130,6 +129,15 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
                      else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
     walk.answer(Answer(ns, answer, "icmp-error", mark, 0, skb))
     return True
+
+
+def _with_options(skb: Skb, answer: Packet) -> Packet | None:
+    """The answer with the IP options it takes over; None: they have no room, and nothing is sent."""
+    if not skb.packet.ip_options:
+        return answer
+    from pktdiag.walk.ip_options import with_echo
+
+    return with_echo(skb, answer)
 
 
 def _prefers_source(way: RouteResult) -> bool:
@@ -146,14 +154,9 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if packet.tcp_flags & TCP_RST or (sock is None and decision is not None and (decision.kind != "local" or decision.foreign)):
         return False
-    answer = _reset_packet(packet)
-    if packet.ip_options:
-        from pktdiag.walk import ip_options
-
-        with_options = ip_options.with_echo(skb, answer)
-        if with_options is None:
-            return False
-        answer = with_options
+    answer = _with_options(skb, _reset_packet(packet))
+    if answer is None:
+        return False
     mark = _reply_mark(ns, skb) or (sock.mark if sock is not None else 0)
     oif = sock.ifindex if sock is not None else 0
     if packet.family != AF_INET:
@@ -236,7 +239,7 @@ def _checksum_right(walk: Walk, skb: Skb) -> bool:
     not followed, and is added up, too. A raw socket's packets nobody has verified."""
     packet = skb.packet
     v4 = len(packet.dst) == 4
-    if not v4 and (packet.fragment_offset or packet.proto == 59):
+    if not v4 and (packet.fragment_offset or packet.proto == IPPROTO_NONE):
         return False
     if packet.proto in _NOT_VERIFIED:
         return True
@@ -267,7 +270,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     elif v4 and group and kind == 13 and ns.sysctl("net/ipv4/icmp_echo_ignore_broadcasts") == "1":
         walk.drop(ns, "socket", dev, skb, "INVALID_PROTO", "Timestamp requests to broadcast or multicast addresses are ignored "
                   "(icmp_echo_ignore_broadcasts=1).", counters=("IcmpInErrors",), cause="echo-ignored")
-    elif not v4 and kind in (1, 2, 3, 4) and packet.inner is not None and packet.inner.proto == 59:
+    elif not v4 and kind in (1, 2, 3, 4) and packet.inner is not None and packet.inner.proto == IPPROTO_NONE:
         walk.drop(ns, "socket", dev, skb, "IPV6_BAD_EXTHDR", "What the error quotes has no transport header (icmpv6_notify).",
                   counters=("Icmp6InErrors",), cause="no-payload")
     elif kind == (8 if v4 else 128):
@@ -321,14 +324,10 @@ def _echo_answer(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, kind: int, 
                             unknown=packet.unknown | {"flow_label"})
     if kind == 14:  # icmp_timestamp(): three times, and nothing of what was asked but the first
         reply = reply._replace(length=40, payload=b"", unknown=reply.unknown | {"payload"})
-    if skb.packet.ip_options:
-        from pktdiag.walk import ip_options
-
-        with_options = ip_options.with_echo(skb, reply)
-        if with_options is None:
-            return  # icmp_reply() gives up, after it has counted
-        reply = with_options
-    walk.answer(Answer(ns, reply, "echo-reply", _reply_mark(ns, skb), 0, skb))
+    answer = _with_options(skb, reply)
+    if answer is None:
+        return  # icmp_reply() gives up, after it has counted
+    walk.answer(Answer(ns, answer, "echo-reply", _reply_mark(ns, skb), 0, skb))
 
 
 def _echo_reply(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

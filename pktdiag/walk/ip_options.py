@@ -61,7 +61,8 @@ def compiled_again(skb: Skb) -> bool:
 def _recorded(packet: Packet, found: ipopt.Compiled, local: bool) -> Packet:
     """What is written into a route or time stamps to be recorded: of a packet for this host, its destination (fib_compute_spec_dst)."""
     options, written = bytearray(packet.ip_options), False
-    _clear_behind_end(options)
+    end = next((at for at, kind, _ in ipopt.places(packet.ip_options) if kind == ipopt.END), len(options))
+    options[end:] = bytes(len(options) - end)
     if found.rr:
         at = found.rr - 20
         size, pointer = options[at + 1], options[at + 2]
@@ -82,15 +83,6 @@ def _recorded(packet: Packet, found: ipopt.Compiled, local: bool) -> Packet:
             written = True
     unknown = packet.unknown | {"ip_option_data"} if written else packet.unknown
     return packet._replace(ip_options=bytes(options), unknown=unknown)
-
-
-def _clear_behind_end(options: bytearray) -> None:
-    at = 0
-    while at < len(options):
-        if options[at] == ipopt.END:
-            options[at:] = bytes(len(options) - at)
-            return
-        at += 1 if options[at] == ipopt.NOOP else options[at + 1]
 
 
 def alerts(packet: Packet) -> bool:

@@ -11,6 +11,7 @@ from pktdiag.model.host import Link, Socket
 from pktdiag.model.kernel import (
     AF_INET,
     AF_INET6,
+    IPPROTO_NONE,
     IPPROTO_TCP,
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
@@ -40,7 +41,7 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_protocol_deliver_rcu() / ip6_protocol_deliver_rcu()"""
     packet = skb.packet
     v4 = packet.family == AF_INET
-    if not v4 and (packet.ext_headers or packet.fragment_offset or packet.more_fragments or packet.proto == 59):
+    if not v4 and (packet.ext_headers or packet.fragment_offset or packet.more_fragments or packet.proto == IPPROTO_NONE):
         from pktdiag.walk import exthdrs
 
         if not exthdrs.deliver(walk, ns, dev, skb):

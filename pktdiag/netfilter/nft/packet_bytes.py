@@ -11,6 +11,7 @@ from struct import pack
 from pktdiag.model.kernel import (
     ETH_P_IP,
     ETH_P_IPV6,
+    IPPROTO_FRAGMENT,
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
     IPPROTO_TCP,
@@ -108,10 +109,10 @@ def _extended(packet: Packet) -> Image:
 
     headers = exthdr.headers(packet)
     data, mask = _fixed(packet, headers[0].number)
-    implied = not any(number == exthdr.FRAGMENT for number, _ in packet.ext_headers)
+    implied = not any(number == IPPROTO_FRAGMENT for number, _ in packet.ext_headers)
     for header in headers:
         data += header.data
-        mask += b"\0\0\0\0\xff\xff\xff\xff" if implied and header.number == exthdr.FRAGMENT else bytes(len(header.data))
+        mask += b"\0\0\0\0\xff\xff\xff\xff" if implied and header.number == IPPROTO_FRAGMENT else bytes(len(header.data))
     behind = len(data)
     body, body_mask = _transport(packet, packet.length - behind)
     last = exthdr.last(packet, True)

@@ -13,6 +13,7 @@ from pktdiag.model.kernel import (
     AF_INET,
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
+    IPPROTO_NONE,
     IPPROTO_SCTP,
     IPPROTO_TCP,
     IPPROTO_UDP,
@@ -31,7 +32,6 @@ MARKMASK, ETHER, NAME, IP2, CIDR2, IFACE, BYTES, PACKETS = 11, 17, 18, 20, 21, 2
 SKBMARK, SKBPRIO, SKBQUEUE = 27, 28, 29
 FLAG_NOMATCH = 4
 NESTED, NET_ORDER = 0x8000, 0x4000
-NO_NEXT_HEADER = 59
 _PORT_PROTOS = (IPPROTO_TCP, IPPROTO_SCTP, IPPROTO_UDP, IPPROTO_UDPLITE)
 
 
@@ -168,7 +168,7 @@ def _port(proto: int, packet: object, source: bool, type_: str) -> int | None:
     from pktdiag.model.packet import Packet
 
     assert isinstance(packet, Packet)
-    if packet.fragment_offset or (proto == NO_NEXT_HEADER and packet.family != AF_INET):
+    if packet.fragment_offset or (proto == IPPROTO_NONE and packet.family != AF_INET):
         return None
     if type_ == "bitmap:port" and proto not in (IPPROTO_TCP, IPPROTO_UDP):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
+from pktdiag.model.kernel import IPPROTO_FRAGMENT, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 
@@ -48,12 +48,12 @@ def _with_headers(packet: Packet, data: bytes, known: bytes) -> tuple[bytes, byt
         from pktdiag.model.ipopt import unknown_bytes
 
         return data, known + bytes(bits ^ 0xFF for bits in unknown_bytes(options))
-    from pktdiag.model.exthdr import FRAGMENT, headers
+    from pktdiag.model.exthdr import headers
 
     chain = headers(packet)
     data = data[:6] + bytes((chain[0].number,)) + data[7:]
     for header in chain:
-        implied = header.number == FRAGMENT and not any(number == FRAGMENT for number, _ in packet.ext_headers)
+        implied = header.number == IPPROTO_FRAGMENT and not any(number == IPPROTO_FRAGMENT for number, _ in packet.ext_headers)
         data += header.data
         known += b"\xff\xff\xff\xff\0\0\0\0" if implied else b"\xff" * len(header.data)
     return data, known

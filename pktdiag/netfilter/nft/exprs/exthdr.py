@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_TCP
+from pktdiag.model.kernel import IPPROTO_DCCP, IPPROTO_FRAGMENT, IPPROTO_MH, IPPROTO_SCTP, IPPROTO_TCP
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.packet_bytes import slice_of
@@ -13,7 +13,6 @@ from pktdiag.netfilter.nft.wire import register, u8, u32
 
 IPV6, TCPOPT, IPV4, SCTP, DCCP = range(5)
 F_PRESENT = 1
-IPPROTO_FRAGMENT, IPPROTO_MH = 44, 135
 
 
 class ExthdrGet(NamedTuple):
@@ -119,11 +118,7 @@ class ExthdrGet(NamedTuple):
         found = slice_of(shape.data, shape.unknown, shape.length, start + self.offset, self.length)
         if found is None:
             return BREAK
-        value, unknown = found
-        if unknown is None:
-            regs.store(self.dreg, value)
-        else:
-            regs.store(self.dreg, value, unknown, Var(name, ("exthdr", self)))
+        regs.store(self.dreg, *found, Var(name, ("exthdr", self)))
         return None
 
     def acts(self) -> bool:

@@ -39,11 +39,7 @@ class PayloadLoad(NamedTuple):
         found = fetch(run, self.base, self.offset, self.length)
         if found is None:
             return BREAK
-        value, unknown = found
-        if unknown is None:
-            regs.store(self.dreg, value)
-        else:
-            regs.store(self.dreg, value, unknown, describe(run, self.base, self.offset, self.length))
+        regs.store(self.dreg, *found, describe(run, self.base, self.offset, self.length) if found[1] else None)
         return None
 
     def acts(self) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from pktdiag.model.kernel import IPPROTO_DSTOPTS
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.matches.ext6 import found
 from pktdiag.netfilter.xt.matches.hbh import Opts, decode, evaluate_in, render_as
 
 __all__ = ["decode", "evaluate", "render"]
 
-DSTOPTS = 60
 
 
 def evaluate(info: Opts, ctx: HookContext) -> Tri:
-    return evaluate_in(info, found(ctx.skb.packet, DSTOPTS))
+    return evaluate_in(info, found(ctx.skb.packet, IPPROTO_DSTOPTS))
 
 
 def render(info: Opts, family: int) -> str:

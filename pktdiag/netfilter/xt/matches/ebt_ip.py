@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_FRAGMENT, IPPROTO_NONE
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
@@ -12,7 +13,6 @@ from pktdiag.netfilter.xt.icmp_names import icmp_text
 from pktdiag.netfilter.xt.matches.ext6 import found
 from pktdiag.netfilter.xt.render import protocol_name
 
-FRAGMENT, NO_NEXT_HEADER = 44, 59
 SOURCE, DEST, TOS, PROTO, SPORT, DPORT, ICMP, IGMP = (1 << bit for bit in range(8))
 
 
@@ -58,10 +58,10 @@ def evaluate(info: EbtIp, ctx: HookContext) -> Tri:
     if len(packet.dst) == 16:
         # ipv6_skip_exthdr(): a later fragment's protocol is its fragment header, and there the ports are read, too
         if packet.fragment_offset:
-            header = found(packet, FRAGMENT) or bytes(8)
-            proto, sport, dport = FRAGMENT, int.from_bytes(header[:2], "big"), int.from_bytes(header[2:4], "big")
+            header = found(packet, IPPROTO_FRAGMENT) or bytes(8)
+            proto, sport, dport = IPPROTO_FRAGMENT, int.from_bytes(header[:2], "big"), int.from_bytes(header[2:4], "big")
             type_, code = header[0], header[1]
-        elif proto == NO_NEXT_HEADER:
+        elif proto == IPPROTO_NONE:
             return False
     if (proto == info.proto) == bool(inv & PROTO):
         return False

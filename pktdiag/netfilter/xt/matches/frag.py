@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_FRAGMENT
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
 from pktdiag.netfilter.xt.matches.ext6 import found
 
-FRAGMENT = 44
 IDS, LEN, RES, FST, MF, NMF = 1, 2, 4, 8, 16, 32
 
 
@@ -32,7 +32,7 @@ def decode(rev: int, data: bytes, family: int) -> Frag:
 def evaluate(info: Frag, ctx: HookContext) -> Tri:
     """The length is not looked at. A header that is only implied by the packet's fields has an id that nobody knows."""
     packet = ctx.skb.packet
-    header = found(packet, FRAGMENT)
+    header = found(packet, IPPROTO_FRAGMENT)
     if header is None:
         return False
     place = int.from_bytes(header[2:4], "big")
@@ -44,7 +44,7 @@ def evaluate(info: Frag, ctx: HookContext) -> Tri:
         return False
     if info.ids == (0, 0xFFFFFFFF):
         return not info.invflags & 1
-    if any(number == FRAGMENT for number, _ in packet.ext_headers):
+    if any(number == IPPROTO_FRAGMENT for number, _ in packet.ext_headers):
         return (info.ids[0] <= int.from_bytes(header[4:8], "big") <= info.ids[1]) != bool(info.invflags & 1)
     return Unknown(f"the fragment's id {'lies outside' if info.invflags & 1 else 'lies in'} {port_range(*info.ids)}")
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pktdiag.model.kernel import AF_INET6
+from pktdiag.model.kernel import AF_INET6, IPPROTO_NONE
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, hotdrop, text
 from pktdiag.netfilter.xt.matches.limit import rate_text
 
-NO_NEXT_HEADER = 59
 DIP, DPT, SIP, SPT, INVERT, BYTES, RATE_MATCH = (1 << bit for bit in range(7))
 MODES = ((SIP, "srcip"), (SPT, "srcport"), (DIP, "dstip"), (DPT, "dstport"))
 SCALE = {1: 10_000, 2: 1_000_000, 3: 1_000_000}
@@ -53,7 +52,7 @@ def decode(rev: int, data: bytes, family: int) -> HashLimit:
 def evaluate(info: HashLimit, ctx: HookContext) -> Tri:
     """By ports, an IPv6 packet without a transport header is dropped (hashlimit_init_dst)."""
     packet = ctx.skb.packet
-    if packet.proto == NO_NEXT_HEADER and info.mode & (SPT | DPT) and len(packet.dst) == 16 and not packet.fragment_offset:
+    if packet.proto == IPPROTO_NONE and info.mode & (SPT | DPT) and len(packet.dst) == 16 and not packet.fragment_offset:
         return hotdrop(ctx)
     rate = _rate(info)[0]
     keys = " and ".join(name for bit, name in MODES if info.mode & bit) or "all packets together"

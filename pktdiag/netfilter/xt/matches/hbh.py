@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_HOPOPTS
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
@@ -11,7 +12,6 @@ from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Opts", "decode", "evaluate", "evaluate_in", "render", "render_as"]
 
-HOPOPTS = 0
 
 LEN, OPTS, NSTRICT = 1, 2, 4
 
@@ -35,7 +35,7 @@ def decode(rev: int, data: bytes, family: int) -> Opts:
 
 
 def evaluate(info: Opts, ctx: HookContext) -> Tri:
-    return evaluate_in(info, found(ctx.skb.packet, HOPOPTS))
+    return evaluate_in(info, found(ctx.skb.packet, IPPROTO_HOPOPTS))
 
 
 def evaluate_in(info: Opts, header: bytes | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_DSTOPTS, IPPROTO_ESP, IPPROTO_FRAGMENT, IPPROTO_HOPOPTS, IPPROTO_NONE, IPPROTO_ROUTING
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
@@ -12,7 +13,7 @@ from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 NAMES = ((128, "hop-by-hop"), (64, "ipv6-opts"), (32, "ipv6-route"), (16, "ipv6-frag"), (8, "ah"), (4, "esp"), (2, "ipv6-nonxt"),
          (1, "protocol"))
 AH, ESP, NONE, PROTO = 8, 4, 2, 1
-BITS = {0: 128, 60: 64, 43: 32, 44: 16, 51: 8}
+BITS = {IPPROTO_HOPOPTS: 128, IPPROTO_DSTOPTS: 64, IPPROTO_ROUTING: 32, IPPROTO_FRAGMENT: 16, IPPROTO_AH: 8}
 
 
 class Ipv6Header(NamedTuple):
@@ -45,7 +46,7 @@ def evaluate(info: Ipv6Header, ctx: HookContext) -> Tri:
         if more is None:
             return False
         found, proto = found | more[0], more[1]
-    found |= {51: AH | PROTO, 50: ESP, 59: NONE}.get(proto, PROTO)
+    found |= {IPPROTO_AH: AH | PROTO, IPPROTO_ESP: ESP, IPPROTO_NONE: NONE}.get(proto, PROTO)
     if info.soft:
         return not (found ^ info.matchflags ^ (0xFF if info.invert else 0)) & info.matchflags
     return (found == info.matchflags) != info.invert

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_MH, IPPROTO_NONE
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, hotdrop, port_range
-
-IPPROTO_MH, NO_NEXT_HEADER = 135, 59
 
 
 class Mh(NamedTuple):
@@ -31,7 +30,7 @@ def evaluate(info: Mh, ctx: HookContext) -> Tri:
     if packet.fragment_offset or packet.proto != IPPROTO_MH:
         return False
     if len(packet.payload) >= 6 and "payload" not in packet.unknown:
-        if packet.payload[0] != NO_NEXT_HEADER:
+        if packet.payload[0] != IPPROTO_NONE:
             return hotdrop(ctx)
         return (info.low <= packet.payload[2] <= info.high) != info.invert
     if (info.low, info.high) == (0, 0xFF):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.model.kernel import IPPROTO_ROUTING
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
@@ -12,7 +13,6 @@ from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Rt", "decode", "evaluate", "render"]
 
-ROUTING = 43
 
 TYP, SGS, LEN, RES, FST, FST_NSTRICT = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 
@@ -41,7 +41,7 @@ def decode(rev: int, data: bytes, family: int) -> Rt:
 def evaluate(info: Rt, ctx: HookContext) -> Tri:
     """Segments left, length and type; of type 0 also the reserved word and the addresses: all of them in order, or (not strict) those
     named among them in that order."""
-    header = found(ctx.skb.packet, ROUTING)
+    header = found(ctx.skb.packet, IPPROTO_ROUTING)
     if header is None:
         return False
     inv = info.invflags

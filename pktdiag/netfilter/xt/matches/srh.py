@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 from sys import byteorder
 
+from pktdiag.model.kernel import IPPROTO_ROUTING
 from pktdiag.model.packet import format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri
@@ -13,7 +14,7 @@ from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Srh", "decode", "evaluate", "render"]
 
-ROUTING, TYPE_4 = 43, 4
+TYPE_4 = 4
 
 
 class Srh(NamedTuple):
@@ -42,7 +43,7 @@ def decode(rev: int, data: bytes, family: int) -> Srh:
 
 def evaluate(info: Srh, ctx: HookContext) -> Tri:
     """Of a segment routing header only (type 4), with no more segments left than it has; each comparison may be inverted."""
-    header = found(ctx.skb.packet, ROUTING)
+    header = found(ctx.skb.packet, IPPROTO_ROUTING)
     if header is None or header[2] != TYPE_4 or header[3] > header[4]:
         return False
     following, length, left, last = header[0], header[1], header[3], header[4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pktdiag.model.kernel import IPPROTO_ICMP
+from pktdiag.model.kernel import IPPROTO_AH, IPPROTO_FRAGMENT, IPPROTO_ICMP
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
@@ -71,15 +71,15 @@ def hmark(info: Hmark, ctx: HookContext) -> int | None:
 def _behind_headers(packet: Packet, has_ports: bool) -> tuple[bool, int, int, int]:
     """hmark_get_tuple_skb_ipv6(): an authentication header is the protocol, and its SPI the ports (proto_ports_offset); with any fragment
     header there are none."""
-    from pktdiag.model.exthdr import AUTH, FRAGMENT, chain
+    from pktdiag.model.exthdr import chain
 
     links = chain(packet)
     numbers = [number for number, _ in links]
-    if AUTH in numbers:
-        header = links[numbers.index(AUTH)][1]
-        fragment = FRAGMENT in numbers[:numbers.index(AUTH)]
-        return not fragment, AUTH, int.from_bytes(header[4:6], "big"), int.from_bytes(header[6:8], "big")
-    return has_ports and FRAGMENT not in numbers, packet.proto, packet.sport, packet.dport
+    if IPPROTO_AH in numbers:
+        header = links[numbers.index(IPPROTO_AH)][1]
+        fragment = IPPROTO_FRAGMENT in numbers[:numbers.index(IPPROTO_AH)]
+        return not fragment, IPPROTO_AH, int.from_bytes(header[4:6], "big"), int.from_bytes(header[6:8], "big")
+    return has_ports and IPPROTO_FRAGMENT not in numbers, packet.proto, packet.sport, packet.dport
 
 
 def _folded(address: bytes, mask: bytes) -> int:
