@@ -7,6 +7,7 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 from __future__ import annotations
 
 from pktdiag.conntrack import expect, protocols, table
+from pktdiag.conntrack.accounting import account
 from pktdiag.conntrack.status import IPS_EXPECTED, IPS_OFFLOAD, IPS_SEEN_REPLY, STATE_WORDS, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
 from pktdiag.model.host import ConntrackTuple
@@ -81,7 +82,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
             continue
         if verdict == "invalid":
             return _invalid(ctx)
-        account(conn, reply, packet.length if verdict == "accept" else 0)
+        account(conn, reply, packet, verdict == "accept")
         if reply:
             conn.status |= IPS_SEEN_REPLY
         skb.ct, skb.ct_state = conn, state
@@ -102,15 +103,6 @@ def _checksum_wrong(ctx: HookContext) -> bool:
     if not doubtful or ctx.hook != NF_INET_PRE_ROUTING or ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
         return False
     return not ctx.services.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
-
-
-def account(conn: Conn, reply: bool, length: int) -> None:
-    """nf_ct_acct_add(): packets and bytes that this walk adds to a connection's counters, [original ×2, reply ×2]; ``length`` 0 for
-    one let through uncounted. An ICMP error about a connection is not counted (nf_conntrack_in() leaves early)."""
-    walked = conn.extra.setdefault("walked", [0, 0, 0, 0])
-    if isinstance(walked, list):
-        walked[2 * reply] += length > 0
-        walked[2 * reply + 1] += length
 
 
 def confirm(ctx: HookContext) -> HookResult:
@@ -266,6 +258,7 @@ def _forced(ctx: HookContext, template: CtTemplate, state: str) -> HookResult:
     conn = Conn(tuple_, invert(tuple_) or tuple_, ctx.ns.id)
     table.put_in_zone(conn, template)
     skb.ct = conn
+    conn.extra["walked"] = None  # what it has carried nobody says
     if state == "established":
         conn.status = IPS_SEEN_REPLY
         conn.tcp_state = 3
@@ -277,5 +270,7 @@ def _forced(ctx: HookContext, template: CtTemplate, state: str) -> HookResult:
     else:
         conn.tcp_state = 1
         skb.ct_state = CtState.NEW
+        del conn.extra["walked"]
+        account(conn, False, skb.packet, True)
     _tell(ctx)
     return ACCEPT

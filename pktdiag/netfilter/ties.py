@@ -110,7 +110,8 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
     if result.action == "accept":
         return ("accept", _fingerprint(skb)), dry.hits
     rule = result.rule and (result.rule.backend, result.rule.table, result.rule.chain, result.rule.index)
-    return (result.action, result.reason, rule), dry.hits
+    answered = (result.answer, _fingerprint(skb)) if result.answer else None  # an error takes over the connection (icmp_glue_bits)
+    return (result.action, result.reason, rule, answered), dry.hits
 
 
 def _status(ctx: HookContext) -> int:

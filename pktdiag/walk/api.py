@@ -144,9 +144,10 @@ def main_fate(record: LegRecord) -> Fate:
         drop = Drop("", "", "", "", None, (), "the packet vanished without a recorded end (a defect of pktdiag)", None, "unknown")
         return Fate(DEPENDS, record.last_packet, None, drop, "", "")
 
-    def rank(fate: Fate) -> tuple[int, int]:
+    def rank(fate: Fate) -> tuple[int, bool, bool]:
         bystander = fate.drop is not None and fate.drop.cause in _BYSTANDER_CAUSES
-        return (_RANK.get(fate.verdict, 4), int(bystander))
+        wordless = fate.drop is not None and not fate.drop.reason
+        return (_RANK.get(fate.verdict, 4), bystander, wordless)
 
     return min([fate for fate in record.fates if not fate.duplicate] or record.fates, key=rank)
 

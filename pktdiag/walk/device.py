@@ -35,14 +35,20 @@ XMIT_RECURSION_LIMIT = 8
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """A frame arrives on ``dev``, as its driver hands it up: eth_type_trans() and netif_receive_skb(). The start of a walk
     from outside, and what a veth's peer, a VLAN's or a tunnel's device does with what it got."""
-    if not dev.up:
-        walk.drop(ns, "device-receive", dev, skb, "DEV_READY", f"{dev.name} is down: it receives nothing.", cause="device-down")
+    if not _is_up(walk, ns, dev, skb):
         return
     if skb.dst_mac:
         skb.pkt_type = ethernet.packet_type(dev, skb.dst_mac)
     else:
         skb.pkt_type = PACKET_HOST
     receive_core(walk, ns, dev, skb)
+
+
+def _is_up(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
+    """netif_running(), in enqueue_to_backlog()."""
+    if not dev.up:
+        walk.drop(ns, "device-receive", dev, skb, "DEV_READY", f"{dev.name} is down: it receives nothing.", cause="device-down")
+    return dev.up
 
 
 def receive_core(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
@@ -91,7 +97,7 @@ def looped(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     over it (packet_rcv, br_handle_frame: PACKET_LOOPBACK); programs and rules at the device's ingress see it."""
     skb.iif = dev.ifindex
     skb.dst_mac = skb.src_mac = b""
-    if not _generic_xdp(walk, ns, dev, skb) or not tc.ingress(walk, ns, dev, skb):
+    if not _is_up(walk, ns, dev, skb) or not _generic_xdp(walk, ns, dev, skb) or not tc.ingress(walk, ns, dev, skb):
         return
     if run_hook(walk, ns, NFPROTO_NETDEV, NF_NETDEV_INGRESS, skb, dev, None, "netfilter-ingress"):
         _deliver(walk, ns, dev, skb)

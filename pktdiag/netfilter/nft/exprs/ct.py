@@ -47,7 +47,8 @@ class CtGet(NamedTuple):
             return None
         if conn is None or ctinfo in (CtState.INVALID, CtState.UNTRACKED):
             return BREAK
-        value = _value(self.key, self.direction, conn, ctinfo or 0)
+        value = _accounting(run, self.key, self.direction, conn) if self.key in (PKTS, BYTES, AVGPKT) \
+            else _value(self.key, self.direction, conn, ctinfo or 0)
         if value is None:
             return BREAK
         if isinstance(value, bytes):
@@ -94,8 +95,6 @@ def _value(key: int, direction: int, conn: Conn, ctinfo: int) -> bytes | tuple[i
         return _word(template.zone_of(direction == REPLY) if one_way else conn.zone, 2)  # type: ignore[attr-defined]
     if key == ID:
         return 4, Var("the connection's id", "ct id")
-    if key in (PKTS, BYTES, AVGPKT):
-        return _accounting(key, direction, conn)
     return _tuple_value(key, conn.reply if direction == REPLY else conn.orig, v4)
 
 
@@ -115,21 +114,18 @@ def _tuple_value(key: int, side: ConntrackTuple, v4: bool) -> bytes | None:
     return None
 
 
-def _accounting(key: int, direction: int, conn: Conn) -> bytes | tuple[int, Var]:
-    """Counters include the packet at hand, which nf_conntrack_in() counted already. Without the accounting extension all is zero."""
-    entry, walked = conn.entry, conn.extra.get("walked")
-    if entry is not None:
-        if entry.packets_orig is None:
-            return _word(0, 8)
-        if isinstance(walked, list):
-            counts = [(held or 0) + more for held, more in
-                      zip((entry.packets_orig, entry.bytes_orig, entry.packets_reply, entry.bytes_reply), walked)]
-            sides = (0, 1) if direction == BOTH else (direction,)
-            packets, octets = (sum(counts[2 * side + at] for side in sides) for at in (0, 1))
-            if key != AVGPKT:
-                return _word(packets if key == PKTS else octets, 8)
-            return _word(octets // packets if packets else 0, 8)
-    return 8, Var("the packets and bytes counted on the connection so far", ("ct acct", key, direction))
+def _accounting(run: Run, key: int, direction: int, conn: Conn) -> bytes | tuple[int, Var]:
+    """Without the accounting extension all is zero."""
+    from pktdiag.conntrack.accounting import counts
+
+    counted = counts(run.ns, conn)
+    if counted is None:
+        return 8, Var("the packets and bytes counted on the connection so far", ("ct acct", key, direction))
+    sides = (() if not counted else (0, 1) if direction == BOTH else (direction,))
+    packets, octets = (sum(counted[2 * side + at] for side in sides) for at in (0, 1))
+    if key == AVGPKT:
+        return _word(octets // packets if packets else 0, 8)
+    return _word(packets if key == PKTS else octets, 8)
 
 
 class CtSet(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from struct import unpack_from
 
+from pktdiag.conntrack import accounting
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import CtState, HookContext, Tri, Unknown
+from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
 WHATS, DIRECTIONS = ("packets", "bytes", "avgpkt"), ("original", "reply", "both")
@@ -30,29 +31,15 @@ def decode(rev: int, data: bytes, family: int) -> ConnBytes:
 
 
 def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
-    """Counts include this packet: conntrack accounts before the rules run (nf_conntrack_core.c: nf_conntrack_in).
-
-    The rule's presence switches accounting on for new connections; an older one without counters does not match.
-    """
+    """A connection without counters does not match."""
     skb = ctx.skb
     if skb.ct is None or skb.ct_state is None:
         return False
-    entry = skb.ct.entry
-    if entry is None:
-        if skb.ct_state != CtState.NEW and not isinstance(skb.ct.extra.get("walked"), list):
-            return Unknown(f"the connection has carried {render(info, ctx.pf)}")
-        counts = [0, 0, 0, 0]
-    else:
-        if entry.packets_orig is None or entry.bytes_orig is None:
-            return False
-        counts = [entry.packets_orig, entry.bytes_orig, entry.packets_reply or 0, entry.bytes_reply or 0]
-    walked = skb.ct.extra.get("walked")
-    if isinstance(walked, list):
-        counts = [count + more for count, more in zip(counts, walked)]
-    else:
-        at = 2 if CtState.ESTABLISHED_REPLY <= skb.ct_state <= CtState.RELATED_REPLY else 0
-        counts[at] += 1
-        counts[at + 1] += skb.packet.length
+    counts = accounting.counts(ctx.ns, skb.ct)
+    if counts is None:
+        return Unknown(f"the connection has carried {render(info, ctx.pf)}")
+    if not counts:
+        return False
     packets, octets = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[0] + counts[2], counts[1] + counts[3]))[info.direction]
     value = (packets, octets, octets // packets if packets else 0)[info.what]
     return info.low <= value <= info.high if info.high >= info.low else value < info.high or value > info.low
