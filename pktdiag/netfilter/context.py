@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Link, Socket
 from pktdiag.model.kernel import IPPROTO_NONE
-from pktdiag.model.packet import Packet
+from pktdiag.model.packet import Arp, Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import Clause, RuleRef
 from pktdiag.model.view import HostView, NamespaceView
@@ -186,7 +186,7 @@ class Skb:
         """walk.route.RouteResult once routed."""
         self.tc_index = 0
         self.local_df = False
-        self.arp: object | None = None
+        self.arp: Arp | None = None
         self.iif = 0
         """skb_iif: ifindex it came in on, 0 for local output."""
         self.queue = 0
@@ -277,7 +277,7 @@ class Services(Protocol):
         """Adds a step to the trace at this hook."""
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
-        """The packet is logged here; kind "log" | "nflog" | "audit" | "trace"."""
+        """The packet is logged here; kind "log" | "ebtables" | "nflog" | "audit" | "trace"."""
 
     def fib_lookup(self, ctx: HookContext, dst: bytes, src: bytes | None, *, oif: int = 0, iif: int = 0, mark: int = 0,
                    tos: int = 0, flags: int = 0) -> FibResult | Unknown:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
+    ETH_P_IP,
+    ETH_P_IPV6,
     IPPROTO_AH,
     IPPROTO_DSTOPTS,
     IPPROTO_ESP,
@@ -38,8 +40,14 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
         link = ctx.ns.link(port) if port else None
         if link is not None and (device is None or device.ifindex != link.ifindex):
             words.append(f"{name}={link.name}")
+    if skb.arp is not None:
+        from pktdiag.netfilter.logframe import arp_words
+
+        return " ".join((*words, *arp_words(skb, skb.arp, flags)))
     if ctx.indev is not None:
         words += _mac(ctx, ctx.indev, flags)
+    if skb.ethertype not in (0, ETH_P_IP, ETH_P_IPV6):
+        return " ".join(words)
     words += _ipv4(skb.packet, flags) if len(skb.packet.dst) == 4 else _ipv6(skb.packet, flags)
     if _ends_in_headers(skb.packet):
         return " ".join(words)
@@ -53,15 +61,13 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
 def _mac(ctx: HookContext, device: Link, flags: int) -> list[str]:
     skb = ctx.skb
     if flags & MACDECODE and device.type == _ARPHRD_ETHER:
-        return [f"MACSRC={_colons(skb.src_mac)} MACDST={_colons(skb.dst_mac)} MACPROTO={skb.ethertype:04x}"]
+        from pktdiag.netfilter.logframe import macs
+
+        return [macs(skb)]
     if device.type not in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
         return ["MAC="]
     header = (skb.dst_mac or bytes(6)) + (skb.src_mac or bytes(6)) + skb.ethertype.to_bytes(2, "big")
-    return [f"MAC={_colons(header)}"]
-
-
-def _colons(data: bytes) -> str:
-    return ":".join(f"{octet:02x}" for octet in data)
+    return ["MAC=" + ":".join(f"{octet:02x}" for octet in header)]
 
 
 def _known(packet: Packet, name: str, value: object) -> str:
@@ -70,7 +76,8 @@ def _known(packet: Packet, name: str, value: object) -> str:
 
 def _ipv4(packet: Packet, flags: int, inner: bool = False) -> list[str]:
     words = [f"SRC={format_address(packet.src)} DST={format_address(packet.dst)}",
-             f"LEN={packet.length} TOS=0x{packet.tos & 0x1E:02X} PREC=0x{packet.tos & 0xE0:02X} TTL={packet.ttl} ID=?"]
+             f"LEN={_known(packet, 'length', packet.length)}",
+             f"TOS=0x{packet.tos & 0x1E:02X} PREC=0x{packet.tos & 0xE0:02X} TTL={packet.ttl} ID=?"]
     if packet.df:
         words.append("DF")
     if packet.more_fragments:
@@ -92,7 +99,8 @@ def _options(packet: Packet) -> str:
 
 def _ipv6(packet: Packet, flags: int, inner: bool = False) -> list[str]:
     words = [f"SRC={_full(packet.src)} DST={_full(packet.dst)}",
-             f"LEN={packet.length} TC={packet.tos} HOPLIMIT={packet.ttl} FLOWLBL={_known(packet, 'flow_label', 0)}"]
+             f"LEN={_known(packet, 'length', packet.length)}",
+             f"TC={packet.tos} HOPLIMIT={packet.ttl} FLOWLBL={_known(packet, 'flow_label', 0)}"]
     if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
         words += _headers(packet, flags)
     return words + (_end6(packet, flags) if _ends_in_headers(packet) else _transport(packet, flags, 40, inner))
@@ -148,7 +156,7 @@ def _transport(packet: Packet, flags: int, header: int, inner: bool) -> list[str
         return ["PROTO=TCP", *([] if fragment else _tcp(packet, flags))]
     if proto in (IPPROTO_UDP, IPPROTO_UDPLITE):
         name = "PROTO=UDP" if proto == IPPROTO_UDP else "PROTO=UDPLITE"
-        return [name] if fragment else [name, f"SPT={packet.sport} DPT={packet.dport} LEN={packet.length - packet.header_length}"]
+        return [name] if fragment else [name, f"SPT={packet.sport} DPT={packet.dport} LEN={_udp_length(packet)}"]
     if proto == IPPROTO_ICMP and header == 20:
         return ["PROTO=ICMP", *([] if fragment else _icmp(packet, flags, inner, (0, 8), (3, 4, 5, 11), (3, 4)))]
     if proto == IPPROTO_ICMPV6 and header == 40:
@@ -158,6 +166,11 @@ def _transport(packet: Packet, flags: int, header: int, inner: bool) -> list[str
     if proto == IPPROTO_ESP:
         return ["PROTO=ESP"] if fragment else ["PROTO=ESP", f"SPI={_spi(packet)}"]
     return [f"PROTO={proto}"]
+
+
+def _udp_length(packet: Packet) -> str:
+    """Of the whole datagram, of which a first fragment is a part."""
+    return "?" if packet.more_fragments else _known(packet, "length", packet.length - packet.header_length)
 
 
 def _tcp(packet: Packet, flags: int) -> list[str]:
@@ -181,6 +194,8 @@ def _icmp(packet: Packet, flags: int, inner: bool, echo: tuple[int, ...], errors
     elif packet.icmp_type in errors:
         if packet.icmp_type == 4 and errors[0] == 1:
             words.append("POINTER=?")
+        elif packet.icmp_type == 5:
+            words.append("GATEWAY=?")
         if not inner and packet.inner is not None:
             quoted = _ipv4(packet.inner, flags, True) if len(packet.dst) == 4 else _ipv6(packet.inner, flags, True)
             words.append("[" + " ".join(quoted) + " ]")

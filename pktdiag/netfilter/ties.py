@@ -110,8 +110,13 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
     if result.action == "accept":
         return ("accept", _fingerprint(skb)), dry.hits
     rule = result.rule and (result.rule.backend, result.rule.table, result.rule.chain, result.rule.index)
-    answered = (result.answer, _fingerprint(skb)) if result.answer else None  # an error takes over the connection (icmp_glue_bits)
+    answered = (result.answer, skb.packet, skb.ct_state, _about(skb.ct), _reflected(trial)) if result.answer else None
     return (result.action, result.reason, rule, answered), dry.hits
+
+
+def _reflected(ctx: HookContext) -> int:
+    """The mark that an answer gets (IP4_REPLY_MARK)."""
+    return ctx.skb.mark if ctx.ns.sysctl(f"net/{'ipv4' if len(ctx.skb.packet.dst) == 4 else 'ipv6'}/fwmark_reflect") == "1" else 0
 
 
 def _status(ctx: HookContext) -> int:
@@ -134,6 +139,8 @@ def _copy_conn(conn: Conn) -> Conn:
 
 
 def _fingerprint(skb: Skb) -> object:
-    conn = skb.ct
-    return (skb.packet, skb.mark, skb.priority, skb.ct_state, skb.tproxy_sock, skb.secmark, skb.dst_mac, skb.src_mac,
-            conn and (conn.reply, conn.status, conn.mark, conn.labels, conn.helper))
+    return (skb.packet, skb.mark, skb.priority, skb.ct_state, skb.tproxy_sock, skb.secmark, skb.dst_mac, skb.src_mac, _about(skb.ct))
+
+
+def _about(conn: Conn | None) -> object:
+    return conn and (conn.reply, conn.status, conn.mark, conn.labels, conn.helper)

@@ -54,10 +54,12 @@ class WalkServices:
         self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, packet=ctx.skb.packet)
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
-        detail: dict[str, object] = {"kind": kind, "prefix": prefix, "level": level, "flags": flags}
-        if kind == "log":
-            from pktdiag.netfilter.logline import line
-
+        detail: dict[str, object] = {"kind": "log" if kind == "ebtables" else kind, "prefix": prefix, "level": level, "flags": flags}
+        if kind in ("log", "ebtables"):
+            if kind == "log":
+                from pktdiag.netfilter.logline import line
+            else:
+                from pktdiag.netfilter.logframe import ebtables_line as line
             detail["line"] = line(ctx, prefix, flags)
             text = f"Kernel log: {detail['line']}"
         else:

@@ -85,9 +85,12 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                     except NotSentError:
                         continue
                     before = frozenset(name for name, count in errors.items() if count >= ERROR_BURST)
+                    turned = _turned_back(truth)
                     for name, moved in truth.counters.items():
-                        errors[name] += moved.get("IcmpOutDestUnreachs", 0) + ERROR_BURST * bool(moved.get("IcmpOutRedirects"))
-                    tired = before | frozenset(name for name, moved in truth.counters.items() if moved.get("IcmpOutRedirects"))
+                        errors[name] += moved.get("IcmpOutDestUnreachs", 0)
+                    for name in turned:
+                        errors[name] += ERROR_BURST
+                    tired = before | turned
                     if only is not None and only != number:
                         continue
                     if crash:
@@ -106,6 +109,13 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
         finally:
             observer.close()
     return results
+
+
+def _turned_back(truth: Truth) -> frozenset[str]:
+    """Namespaces that sent the packet out of the device it came in through: ip_rt_send_redirect() notes the time with its sender's
+    other limits, whether a redirect goes out or not (icmp_send() has none for a later fragment)."""
+    came = {(seen.netns, seen.device) for seen in truth.sightings if seen.direction == "in"}
+    return frozenset(seen.netns for seen in truth.sightings if seen.direction == "out" and (seen.netns, seen.device) in came)
 
 
 def _waits(predicted: Any) -> bool:

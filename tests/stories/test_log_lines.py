@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+
+from tests.kmsg import Tail, logging_everywhere, same
 
 from .engine import ROOT, run
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces")]
 
-ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
 ROUTER, LEFT, RIGHT = "pdl-router", "pdl-left", "pdl-right"
 SENDER = """
 import socket, sys
@@ -39,11 +38,8 @@ def ns(name: str, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def everywhere() -> Iterator[None]:
-    """The kernel logs for all namespaces while the test runs; the switch is put back as it was."""
-    before = ALL_NETNS.read_text()
-    ALL_NETNS.write_text("1")
-    yield
-    ALL_NETNS.write_text(before)
+    with logging_everywhere():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -77,29 +73,6 @@ def lab(everywhere: None) -> Iterator[None]:
             run("ip", "netns", "delete", name, check=False)
 
 
-def kernel_lines(since: int) -> list[str]:
-    """Lines of the kernel log that began after ``since`` and are ours."""
-    fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-    found = []
-    try:
-        while True:
-            try:
-                record = os.read(fd, 8192).decode(errors="replace")
-            except BlockingIOError:
-                return found
-            except BrokenPipeError:  # overwritten meanwhile: go on with the next
-                continue
-            head, _, text = record.partition(";")
-            if int(head.split(",")[2]) >= since and text.startswith("pdl "):
-                found.append(text.split("\n")[0].rstrip())
-    finally:
-        os.close(fd)
-
-
-def newest() -> int:
-    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-
-
 CASES = [
     (LEFT, "4", "udp", "198.51.102.2", 7000), (LEFT, "4", "udp", "198.51.101.1", 7001), (ROUTER, "4", "udp", "198.51.102.2", 7002),
     (LEFT, "4", "tcp", "198.51.102.2", 7003), (ROUTER, "4", "udp", "127.0.0.1", 7004), (LEFT, "6", "udp", "2001:db8:2::2", 7005),
@@ -119,16 +92,16 @@ def test_the_kernel_writes_what_was_predicted(lab: None, case: tuple[str, str, s
     answer = json.loads(done.stdout)
     predicted = [step["detail"]["log"]["line"] for step in answer["request"]["steps"] if "log" in (step.get("detail") or {})]
     assert predicted, answer["summary"]
-    since = newest()
+    log = Tail("pdl ")
     ns(where, sys.executable, "-c", SENDER, proto, family, address, str(port), str(sport), str(payload))
     deadline = time.monotonic() + 3
     while True:
-        seen = [line for line in kernel_lines(since) if f"SPT={sport} " in line and "[" not in line and "SYN" in line + "SYN" * (proto == "udp")]
+        seen = [line for line in log.lines() if f"SPT={sport} " in line and "[" not in line and "SYN" in line + "SYN" * (proto == "udp")]
         if len(seen) >= len(predicted) or time.monotonic() > deadline:
             break
         time.sleep(0.01)
+    log.close()
     seen = seen[:len(predicted)]
     assert len(seen) == len(predicted), (seen, predicted)
     for line, expected in zip(seen, predicted):
-        pattern = re.escape(expected).replace(r"\?", r"\w+")
-        assert re.fullmatch(pattern, line), f"\nkernel    {line}\npredicted {expected}"
+        assert same(expected, line), f"\nkernel    {line}\npredicted {expected}"

@@ -28,7 +28,7 @@ def decode(rev: int, data: bytes, family: int) -> EbtLog:
 
 def evaluate(info: EbtLog, ctx: HookContext, rule: RuleRef | None) -> HookResult | None:
     if rule is not None:
-        ctx.services.log_line(ctx, rule, info.prefix, info.level, info.bitmask, "log")
+        ctx.services.log_line(ctx, rule, info.prefix, info.level, info.bitmask, "ebtables")
     return None
 
 

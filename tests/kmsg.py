@@ -1,0 +1,52 @@
+"""The kernel log as a judge: what LOG rules in namespaces of a test wrote there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ALL_NETNS = Path("/proc/sys/net/netfilter/nf_log_all_netns")
+
+
+@contextmanager
+def logging_everywhere() -> Iterator[None]:
+    """The kernel logs for all namespaces meanwhile; the switch is put back as it was."""
+    before = ALL_NETNS.read_text()
+    ALL_NETNS.write_text("1")
+    try:
+        yield
+    finally:
+        ALL_NETNS.write_text(before)
+
+
+class Tail:
+    """What is logged from now on (the log's own clock is not the one processes can ask)."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self._fd, 0, os.SEEK_END)
+        self._lines: list[str] = []
+
+    def lines(self) -> list[str]:
+        """Those with our prefix so far, without trailing blanks."""
+        while True:
+            try:
+                text = os.read(self._fd, 8192).decode(errors="replace").partition(";")[2]
+            except BlockingIOError:
+                return self._lines
+            except BrokenPipeError:  # overwritten meanwhile: go on with the next
+                continue
+            if text.startswith(self._prefix):
+                self._lines.append(text.split("\n")[0].rstrip())
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def same(predicted: str, line: str) -> bool:
+    """Whether they agree; ``?`` stands for a value nobody can know beforehand."""
+    return re.fullmatch(re.escape(predicted).replace(r"\?", r"[\w.]+"), line) is not None
