@@ -1,6 +1,7 @@
 """A packet from a pasted line: the kernel's LOG target, tcpdump, or conntrack.
 
-Formats: net/netfilter/nf_log_syslog.c (dump_ipv4_packet, dump_ipv6_packet, dump_mac_header), tcpdump's print-ip,
+Formats: net/netfilter/nf_log_syslog.c (dump_ipv4_packet, dump_ipv6_packet, dump_mac_header), net/bridge/netfilter/ebt_log.c
+(ebt_log_packet), tcpdump's print-ip,
 print-tcp, print-udp; libnetfilter_conntrack's snprintf_default and /proc/net/nf_conntrack (nf_conntrack_standalone.c).
 """
 
@@ -10,7 +11,7 @@ from pktdiag.cli.endpoint import parse_proto
 from pktdiag.cli.errors import CliError
 from pktdiag.cli.fields import TCP_FLAGS
 from pktdiag.cli.loggedheaders import NOTHING, Headers, of_kernel_log, of_tcpdump4, of_tcpdump6, parenthesis
-from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, PROTO_NAMES
+from pktdiag.model.kernel import IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, PORT_PROTOS, PROTO_NAMES
 from pktdiag.model.packet import parse_address
 from pktdiag.model.record import NamedTuple
 
@@ -41,7 +42,7 @@ class LoggedPacket(NamedTuple):
 def parse(line: str) -> LoggedPacket:
     """Reads one line. Raises CliError when it is none of the three kinds."""
     line = " ".join(line.split())
-    for reader in (_kernel_log, _conntrack, _tcpdump):
+    for reader in (_ebtables if " MAC source = " in line else _kernel_log, _conntrack, _tcpdump):
         try:
             found = reader(line)
         except (ValueError, IndexError):
@@ -49,7 +50,7 @@ def parse(line: str) -> LoggedPacket:
         if found is not None:
             return found
     raise CliError("malformed-log-line", "the line given with --from-log holds no packet", "",
-                   "paste one line of the kernel's LOG target (SRC=… DST=… PROTO=…), of tcpdump -n, or of conntrack -L")
+                   "paste one line of the kernel's LOG target (SRC=… DST=… PROTO=…), ebtables --log-ip, tcpdump -n, or conntrack -L")
 
 
 def _kernel_log(line: str) -> LoggedPacket | None:
@@ -72,7 +73,6 @@ def _kernel_log(line: str) -> LoggedPacket | None:
     proto = parse_proto(fields["PROTO"])
     if proto is None:
         return None
-    mac = bytes.fromhex(fields.get("MAC", "").replace(":", ""))
     icmp = (int(fields["TYPE"]), int(fields.get("CODE", "0"))) if "TYPE" in fields else None
     tos = int(fields["TOS"], 16) | int(fields.get("PREC", "0"), 16) if "TOS" in fields else int(fields["TC"]) if "TC" in fields else None
     return LoggedPacket(
@@ -80,8 +80,34 @@ def _kernel_log(line: str) -> LoggedPacket | None:
         _int(fields.get("LEN")), _int(fields.get("TTL") or fields.get("HOPLIMIT")), tos,
         "DF" in flags if "TTL" in fields else None, int(fields["MARK"], 16) if "MARK" in fields else None,
         sum(bit for name, bit in TCP_FLAGS.items() if name.upper() in flags) if proto == IPPROTO_TCP else None,
-        icmp, fields.get("PHYSIN") or fields.get("IN") or None, mac[6:12] if len(mac) == 14 else None, "log",
+        icmp, fields.get("PHYSIN") or fields.get("IN") or None, _sender(fields), "log",
         of_kernel_log(words[next(i for i, word in enumerate(words) if word.startswith("SRC=")):]))
+
+
+def _sender(fields: dict[str, str]) -> bytes | None:
+    """Its MAC address, from the whole header or from --log-macdecode's words."""
+    if "MACSRC" in fields:
+        return bytes.fromhex(fields["MACSRC"].replace(":", ""))
+    header = bytes.fromhex(fields.get("MAC", "").replace(":", ""))
+    return header[6:12] if len(header) == 14 else None
+
+
+def _ebtables(line: str) -> LoggedPacket | None:
+    """What ebtables logs, said as the others say it. An IPv6 packet behind extension headers is not told apart from them."""
+    from re import search
+
+    from pktdiag.model.exthdr import EXTENSIONS
+
+    found = search(r"(.*) MAC source = (\S+) MAC dest = (\S+) proto = 0x(..)(..) (?:"
+                   r"IP SRC=(\S+) IP DST=(\S+), IP tos=(\S+), IP proto=(\d+)|"
+                   r"IPv6 SRC=(\S+) IPv6 DST=(\S+), IPv6 priority=\S+ Next Header=(\d+))(.*)", line)
+    if found is None:
+        return None
+    head, source, target, high, low, *of_packet, ports = found.groups()
+    src, dst, tos, proto = of_packet[:4] if of_packet[0] else (*of_packet[4:6], "", of_packet[6])
+    if ("SPT=" in ports) != (int(proto) in PORT_PROTOS) or (":" in src and int(proto) in EXTENSIONS):
+        return None
+    return _kernel_log(f"{head} MAC={target}:{source}:{high}:{low} SRC={src} DST={dst} {f'TOS={tos} ' if tos else ''}PROTO={proto}{ports}")
 
 
 def _conntrack(line: str) -> LoggedPacket | None:

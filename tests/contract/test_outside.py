@@ -162,6 +162,10 @@ def test_states(lab: Lab, state: str, verdict: str) -> None:
 LINES = {
     "log": "[12345.678901] fw: IN=eth0 OUT=eth1 MAC=02:00:00:00:aa:01:02:00:00:00:bb:01:08:00 SRC=192.0.2.9 DST=203.0.113.2 LEN=60 TOS=0x00 PREC=0x00 "
            "TTL=63 ID=4711 DF PROTO=UDP SPT=6100 DPT=6999 LEN=40 ",
+    "log --log-macdecode": "fw: IN=eth0 OUT=eth1 MACSRC=02:00:00:00:bb:01 MACDST=02:00:00:00:aa:01 MACPROTO=0800 SRC=192.0.2.9 DST=203.0.113.2 LEN=60 "
+                           "TOS=0x00 PREC=0x00 TTL=63 ID=4711 DF PROTO=UDP SPT=6100 DPT=6999 LEN=40",
+    "ebtables --log-ip": "[12345.678901] fw IN=eth0 OUT= MAC source = 02:00:00:00:bb:01 MAC dest = 02:00:00:00:aa:01 proto = 0x0800 IP SRC=192.0.2.9 "
+                         "IP DST=203.0.113.2, IP tos=0x00, IP proto=17 SPT=6100 DPT=6999",
     "tcpdump": "12:03:04.123456 eth0  In  IP 192.0.2.9.6100 > 203.0.113.2.6999: UDP, length 32",
     "tcpdump -v": "12:03:04.123456 eth0 In  IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto UDP (17), length 60) 192.0.2.9.6100 > 203.0.113.2.6999: [udp sum ok] UDP, length 32",
     "tcpdump -e": "12:03:04.123456 02:00:00:00:bb:01 > 02:00:00:00:aa:01, ethertype IPv4 (0x0800), length 74: 192.0.2.9.6100 > 203.0.113.2.6999: UDP, length 32",
