@@ -78,8 +78,9 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, packet: Pack
         return False  # a raw socket's packet to itself, from a port to the same: nobody there is asking yet
     own = packet
     if packet.is_icmp and packet.inner is not None:
-        inner = packet.inner
-        own = inner.turned()
+        if packet.inner.proto == IPPROTO_NONE and len(packet.dst) == 16:
+            return False  # icmpv6_notify() finds no transport header in it
+        own = packet.inner.turned()
     expected = client.packet
     if own.proto != expected.proto or own.dst != expected.src:
         return False
