@@ -49,6 +49,8 @@ def conntrack_in(ctx: HookContext) -> HookResult:
         return ACCEPT  # seen before: loopback, or NOTRACK
     template = skb.extra.pop("ct_template", None)
     template = template if isinstance(template, CtTemplate) else NO_TEMPLATE
+    if template.by_mark:
+        template = template._replace(zone=skb.mark & 0xFFFF)
     packet = skb.packet
     if packet.more_fragments and ctx.pf == NFPROTO_IPV4 and ctx.hook == NF_INET_LOCAL_OUT:
         return ACCEPT  # IP_NODEFRAG socket: ipv4_conntrack_local leaves fragments alone

@@ -152,6 +152,8 @@ class Leg(NamedTuple):
     """skb mark of the packet as it ends up."""
     maybe_hit: tuple[RuleRef, ...] = ()
     """Rules whose counter moves or not by a condition that changes nothing else about the packet."""
+    maybe_counted: tuple[tuple[str, str], ...] = ()
+    """As ``counters``: those that move or not by such a condition, say of a copy of a broadcast."""
 
 
 class Fix(NamedTuple):

@@ -52,6 +52,8 @@ class CtTemplate(NamedTuple):
     """Bits of the directions the zone holds for: 1 original, 2 reply (NF_CT_ZONE_DIR_*)."""
     helper: str | None = None
     timeout: str | None = None
+    by_mark: bool = False
+    """The zone is the mark that the packet has when conntrack sees it (NF_CT_FLAG_MARK, nf_ct_zone_tmpl())."""
 
     def zone_of(self, reply: bool) -> int:
         """nf_ct_zone_id(): the default zone in a direction the zone is not for."""

@@ -28,6 +28,12 @@ from pktdiag.walk.explore import Chooser, explore
 from pktdiag.walk.ip_forward import TOS_TO_PRIORITY
 from pktdiag.walk.state import Answer, LegRecord, Walk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
 _RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
 _BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
 
@@ -169,8 +175,9 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
     single = len(groups) == 1 and complete
     if single and fate.verdict != DEPENDS:
         sure, maybe = _hits([record for record, _ in records])
+        counted, perhaps = _common([record.counters for record, _ in records])
         return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                   sure, tuple(first.counters), exchange.assumptions, maybe_hit=maybe)
+                   sure, counted, exchange.assumptions, maybe_hit=maybe, maybe_counted=perhaps)
     if single:
         reason = fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
@@ -183,17 +190,26 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
 
 def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:
     """The rules every replay hit, in order, and those that only some did: conditions that changed nothing else."""
-    doubted = [rule for record in records for rule in record.uncertain]
-    if len(records) == 1 and not doubted:
-        return tuple(records[0].hits), ()
-    sure: list[RuleRef] = []
-    rest = [list(record.hits) for record in records]
-    for rule in records[0].hits:
-        if rule not in doubted and all(rule in hits for hits in rest):
-            sure.append(rule)
-            for hits in rest:
-                hits.remove(rule)
-    return tuple(sure), tuple(dict.fromkeys([*(rule for hits in rest for rule in hits), *doubted]))
+    doubted = {rule for record in records for rule in record.uncertain}
+    sure, rest = _common([record.hits for record in records])
+    return tuple(rule for rule in sure if rule not in doubted), tuple(dict.fromkeys((*rest, *doubted)))
+
+
+def _common(lists: list[list[_T]]) -> tuple[tuple[_T, ...], tuple[_T, ...]]:
+    """What stands in all of them, as often as in the one that has it least, in the first one's order; and the rest."""
+    if len(lists) == 1:
+        return tuple(lists[0]), ()
+    sure: list[_T] = []
+    others = [list(each) for each in lists[1:]]
+    rest: list[_T] = []
+    for item in lists[0]:
+        if all(item in other for other in others):
+            sure.append(item)
+            for other in others:
+                other.remove(item)
+        else:
+            rest.append(item)
+    return tuple(sure), tuple(dict.fromkeys((*rest, *(item for other in others for item in other))))
 
 
 def _conditions(groups: list[list[tuple[LegRecord, Exchange]]]) -> list[tuple[str, ...]]:

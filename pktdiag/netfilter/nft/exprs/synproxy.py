@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_SYN
 from pktdiag.model.record import NamedTuple
+from pktdiag.netfilter import checksum
 from pktdiag.netfilter.context import COOKIE, HANDSHAKE, HookResult
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
-from pktdiag.netfilter.nft.verdict import BREAK, NF_STOLEN, Verdict
+from pktdiag.netfilter.nft.verdict import BREAK, DROP, NF_STOLEN, Verdict
 from pktdiag.netfilter.nft.wire import u8, u16, u32
 
 
@@ -21,6 +22,8 @@ class Synproxy(NamedTuple):
         packet = run.skb.packet
         if packet.proto != IPPROTO_TCP:
             return BREAK
+        if checksum.wrong(run.ctx):
+            return DROP
         if packet.tcp_flags & TCP_SYN:
             return Verdict(NF_STOLEN, "", HookResult("unknown", "", None, HANDSHAKE))
         if packet.tcp_flags & TCP_ACK:  # NF_STOLEN, or NF_DROP; unlike the target of xtables with whatever flags beside

@@ -44,8 +44,8 @@ def evaluate(info: Ct, ctx: HookContext, rule: RuleRef | None) -> HookResult | N
         skb.ct_state = CtState.UNTRACKED
     else:
         skb.extra["ct_template"] = CtTemplate(
-            skb.mark & 0xFFFF if info.flags & ZONE_MARK else info.zone,
-            1 if info.flags & ZONE_DIR_ORIG else 2 if info.flags & ZONE_DIR_REPL else 3, info.helper or None, info.timeout or None)
+            info.zone, 1 if info.flags & ZONE_DIR_ORIG else 2 if info.flags & ZONE_DIR_REPL else 3, info.helper or None,
+            info.timeout or None, bool(info.flags & ZONE_MARK))
     return None
 
 

@@ -7,6 +7,7 @@ from struct import unpack_from
 from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import RuleRef
+from pktdiag.netfilter import checksum
 from pktdiag.netfilter.context import COOKIE, HANDSHAKE, HookContext, HookResult, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError
 
@@ -32,6 +33,8 @@ def evaluate(info: SynProxy, ctx: HookContext, rule: RuleRef | None) -> HookResu
     packet = ctx.skb.packet
     if packet.proto != IPPROTO_TCP:
         return None
+    if checksum.wrong(ctx):
+        return HookResult("drop", "NETFILTER_DROP", rule)
     if packet.tcp_flags & TCP_SYN and not packet.tcp_flags & (TCP_ACK | TCP_FIN | TCP_RST):
         return HookResult("unknown", "", rule, HANDSHAKE)
     if packet.tcp_flags & TCP_ACK and not packet.tcp_flags & (TCP_FIN | TCP_RST | TCP_SYN):
