@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from pktdiag.collect.live import LiveHost
 from pktdiag.collect.live_namespace import LiveNamespace
+from pktdiag.conntrack.accounting import account
 from pktdiag.model.host import ConntrackTuple
 from pktdiag.model.kernel import PACKET_HOST
 from pktdiag.model.packet import Packet
@@ -156,6 +157,8 @@ class Wire:
                     back = (right, left) if packet.has_ports else (packet.icmp_id, 0)
                     skb.ct = Conn(ConntrackTuple(packet.src, packet.dst, packet.proto, left, right),
                                   ConntrackTuple(packet.dst, packet.src, packet.proto, *back), ns.id)
+                    if state == CtState.NEW:
+                        account(skb.ct, False, packet, True)
             result = run_table(HookContext(services, ns, family, hook, skb, eth0, None), table)
             if result.action != "accept":
                 break
