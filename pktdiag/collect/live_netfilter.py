@@ -6,7 +6,7 @@ from pktdiag.collect import nft_raw
 from pktdiag.collect.asking import Asking
 from pktdiag.collect.modules import kernel_has
 from pktdiag.collect.netlink import Netlink
-from pktdiag.model.host import ConntrackEntry, ConntrackTuple, Expectation
+from pktdiag.model.host import AccountingObject, ConntrackEntry, ConntrackTuple, Expectation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,6 +155,11 @@ class NetfilterPart(Asking):
             return frozenset(int(line.split()[0]) for line in content.splitlines() if line.strip())
 
         return self.ask("queues", "NFQUEUE programs", read)
+
+    def accounting_object(self, name: str) -> AccountingObject | None:
+        from pktdiag.collect.nfacct_raw import read
+
+        return self.ask(("nfacct", name), f"accounting object {name}", lambda: read(self.door.netfilter(), name))
 
     def conntrack_count(self) -> tuple[int, int] | None:
         def read() -> tuple[int, int] | None:

@@ -35,8 +35,8 @@ def _nfnl(subsystem: int, *messages: int) -> tuple[int, ...]:
     return tuple(subsystem << 8 | message for message in messages)
 
 
-# Reading is not enough to be harmless: NFT_MSG_GETOBJ_RESET (21), GETRULE_RESET (25), GETSETELEM_RESET (26) and
-# IPCTNL_MSG_CT_GET_CTRZERO (3) zero counters as they read, IPSET_CMD_TYPE (13) loads modules. None of them is here.
+# Reading is not enough to be harmless: NFT_MSG_GETOBJ_RESET (21), GETRULE_RESET (25), GETSETELEM_RESET (26), NFNL_MSG_ACCT_GET_CTRZERO (2)
+# and IPCTNL_MSG_CT_GET_CTRZERO (3) zero counters as they read, IPSET_CMD_TYPE (13) loads modules. None of them is here.
 READING: dict[int, frozenset[int]] = {
     # RTM_GET LINK, ADDR, ROUTE, NEIGH, RULE, QDISC, TCLASS, TFILTER, NETCONF, MDB, NSID, CHAIN, NEXTHOP, VLAN
     NETLINK_ROUTE: frozenset((18, 22, 26, 30, 34, 38, 42, 46, 82, 86, 90, 102, 106, 114)),
@@ -45,6 +45,7 @@ READING: dict[int, frozenset[int]] = {
         _nfnl(1, 1, 4, 5)  # IPCTNL_MSG_CT_GET, GET_STATS_CPU, GET_STATS
         + _nfnl(2, 1)  # IPCTNL_MSG_EXP_GET
         + _nfnl(6, 1, 7, 11, 12, 14, 15)  # IPSET_CMD_PROTOCOL, LIST, TEST, HEADER, GET_BYNAME, GET_BYINDEX
+        + _nfnl(7, 1)  # NFNL_MSG_ACCT_GET
         + _nfnl(10, 1, 4, 7, 10, 13, 16, 19, 23)  # NFT_MSG_GET TABLE, CHAIN, RULE, SET, SETELEM, GEN, OBJ, FLOWTABLE
         + _nfnl(12, 0)  # NFNL_MSG_HOOK_GET
     ),

@@ -314,6 +314,17 @@ class ConntrackEntry(NamedTuple):
     """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
 
 
+class AccountingObject(NamedTuple):
+    """What rules with nfacct count into (``nfacct list``)."""
+
+    packets: int
+    bytes: int
+    quota: int | None
+    """None: it only counts."""
+    of_bytes: bool
+    """What the quota is of; else of packets."""
+
+
 class Expectation(NamedTuple):
     """A connection that a helper, or an nft rule, has announced (ctnetlink IPCTNL_MSG_EXP_NEW): the first packet that fits is RELATED."""
 

@@ -10,6 +10,7 @@ condition, never into "no match". A namespace that vanished raises Unreadable to
 from __future__ import annotations
 
 from pktdiag.model.host import (
+    AccountingObject,
     ArpSide,
     BridgeVlan,
     ConntrackEntry,
@@ -185,6 +186,9 @@ class NamespaceView(Protocol):
 
     def queue_numbers(self) -> frozenset[int]:
         """The NFQUEUE queues a program is bound to: /proc/net/netfilter/nfnetlink_queue (nfnetlink_queue.c: seq_show)."""
+
+    def accounting_object(self, name: str) -> AccountingObject | None:
+        """One of nfnetlink_acct's by name; None: there is none."""
 
     def conntrack_count(self) -> tuple[int, int] | None:
         """(nf_conntrack_count, nf_conntrack_max); None where conntrack is not there."""

@@ -19,10 +19,11 @@ CALLS = "socket,sendto,sendmsg,sendmmsg,write,writev,pwrite64,open,openat,openat
 # Message types that only read, by number: include/uapi/linux/rtnetlink.h (every fourth is a GET), sock_diag.h,
 # netfilter/nfnetlink_conntrack.h, nf_tables.h, ipset/ip_set.h, nfnetlink_hook.h. strace knows the names only of sockets it
 # finds in its own network namespace.
-NFNL_READS = {1: {1, 4, 5, 6, 7}, 2: {1}, 6: {1, 7, 8, 11, 12, 13, 14, 15}, 10: {1, 4, 7, 10, 13, 16, 19, 23}, 12: {0}}
-NFNL_NAMES = {"NFNL_SUBSYS_CTNETLINK": 1, "NFNL_SUBSYS_CTNETLINK_EXP": 2, "NFNL_SUBSYS_IPSET": 6, "NFNL_SUBSYS_NFTABLES": 10, "NFNL_SUBSYS_HOOK": 12}
+NFNL_READS = {1: {1, 4, 5, 6, 7}, 2: {1}, 6: {1, 7, 8, 11, 12, 13, 14, 15}, 7: {1}, 10: {1, 4, 7, 10, 13, 16, 19, 23}, 12: {0}}
+NFNL_NAMES = {"NFNL_SUBSYS_CTNETLINK": 1, "NFNL_SUBSYS_CTNETLINK_EXP": 2, "NFNL_SUBSYS_IPSET": 6, "NFNL_SUBSYS_ACCT": 7,
+              "NFNL_SUBSYS_NFTABLES": 10, "NFNL_SUBSYS_HOOK": 12}
 NFNL_READ_NAMES = re.compile(r"(NFT_MSG_GET(?!\w*RESET)\w+|IPCTNL_MSG_CT_GET(_STATS\w*|_DYING|_UNCONFIRMED)?|IPCTNL_MSG_EXP_GET|IPSET_CMD_"
-                             r"(PROTOCOL|LIST|SAVE|TEST|HEADER|TYPE|GET_BYNAME|GET_BYINDEX)|NFNL_MSG_HOOK_GET)")
+                             r"(PROTOCOL|LIST|SAVE|TEST|HEADER|TYPE|GET_BYNAME|GET_BYINDEX)|NFNL_MSG_ACCT_GET|NFNL_MSG_HOOK_GET)")
 NETLINK_OPTIONS = ("NETLINK_EXT_ACK", "NETLINK_CAP_ACK", "NETLINK_GET_STRICT_CHK", "NETLINK_NO_ENOBUFS", "SO_RCVBUF", "SO_SNDBUF", "SO_RCVTIMEO",
                    "SO_SNDTIMEO", "SO_RCVBUFFORCE")
 IOCTL_READS = ("TCGETS", "TCGETS2", "TIOCGWINSZ", "FIOCLEX", "FIONBIO", "NS_GET_", "SIOCGIF", "SIOCETHTOOL")

@@ -112,6 +112,8 @@ class Built:
     def _rules(self, ns: str) -> None:
         self._load(of(self.host, "ipset", ns), ["ipset", "-exist", "restore"], lambda items: "".join(item["line"] + "\n" for item in items))
         rules = of(self.host, "xt", ns)
+        for name in sorted({found[1] for item in rules if (found := re.search(r"--nfacct-name (\S+)", item["line"]))}):
+            make_accounting_object(name)
         for tool in dict.fromkeys(item["tool"] for item in rules):
             self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)
         self._load(of(self.host, "nft", ns), ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
@@ -221,3 +223,17 @@ def _write_sysctl(path: str, value: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def make_accounting_object(name: str) -> None:
+    """What ``nfacct add`` does; "…-packets-N", "…-bytes-N" have a quota. net/netfilter/nfnetlink_acct.c: nfnl_acct_new"""
+    def attribute(kind: int, value: bytes) -> bytes:
+        return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+    body = bytes(4) + attribute(1, name.encode() + b"\0")
+    limited = re.search(r"-(packets|bytes)-(\d+)$", name)
+    if limited:
+        body += attribute(5, struct.pack(">I", 1 if limited[1] == "packets" else 2)) + attribute(6, struct.pack(">Q", int(limited[2])))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netfilter:
+        netfilter.send(struct.pack("=IHHII", 16 + len(body), 7 << 8, 1 | 4 | 0x400, 1, 0) + body)
+        netfilter.recv(4096)  # a kernel without them refuses the rules, too

@@ -28,6 +28,7 @@ CHOICES = {
         "icmp-net-unreachable", "icmp-host-unreachable", "icmp-proto-unreachable", "icmp-port-unreachable", "icmp-net-prohibited",
         "icmp-host-prohibited", "icmp-admin-prohibited"),
     "rejectwith6": ("icmp6-no-route", "icmp6-adm-prohibited", "icmp6-addr-unreachable", "icmp6-port-unreachable"), "plow": ("53", "80", "443"),
+    "acct": ("acct", "acct", "acct-packets-1", "acct-packets-1000", "acct-bytes-100", "acct-bytes-100000"),
 }
 
 

@@ -139,7 +139,7 @@ u32 two | 4 | * | -m u32 $not--u32 "4&0x1FFF=0&&8&0xFF0000=0x60000:0x110000"
 udp | 46 | * | -p udp -m udp $not--dport $p
 udp sport | 46 | * | -p udp -m udp $not--sport 20000:20004
 udplite | 46 | * | -p udplite -m multiport --dports $p
-nfacct | 46n | * | -m nfacct --nfacct-name acct
+nfacct | 46 | * | -m nfacct --nfacct-name $acct
 ipvs | 46n | * | -m ipvs $not--ipvs
 rateest | 46n | * | -m rateest --rateest RE1 --rateest-lt --rateest-bps2 8bit
 dst | 6 | * | -m dst $not--dst-len 8

@@ -7,6 +7,8 @@ import pytest
 from pktdiag.collect.live import LiveHost
 from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import CtState
+from tests.kernel.build import make_accounting_object
+from tests.netfilter.nft.packets import inside
 
 from .conftest import Lab
 from .oracle import Wire
@@ -108,3 +110,30 @@ def _rules(ns, family: int, name: str):  # type: ignore[no-untyped-def]
     for chain in table.chains().values():
         for index, rule in enumerate(chain.rules, 1):
             yield chain, index, render_rule(table, chain.name, rule, ns)
+
+
+@pytest.mark.parametrize("tool", ("iptables-legacy", "iptables-nft"))
+def test_accounting_objects(lab: Lab, wire: Wire, tool: str) -> None:
+    """Without a quota they always match, far below one never, beyond it always again; and they read as iptables-save prints them."""
+    names = ("acct", "acct-packets-1000", "acct-bytes-1000000", "acct-packets-1", "acct-bytes-10")
+    with inside(lab.name):
+        for name in names:
+            make_accounting_object(name)
+    lab.run(f"{tool}-restore", stdin="".join(("*filter\n", *(f"-A INPUT -m nfacct --nfacct-name {name}\n" for name in names), "COMMIT\n")))
+    saved = [line.rstrip() for line in lab.run(f"{tool}-save").splitlines() if line.startswith("-A")]
+    with LiveHost() as host:
+        ns = host.namespace(lab.inode)
+        if tool == "iptables-legacy":
+            assert [rule for _, _, rule in _rules(ns, 2, "filter")] == saved
+        else:
+            from pktdiag.netfilter.nft.load import ruleset
+
+            assert [rule.ref(ns).text for rule in ruleset(ns).rules(2, "filter", "INPUT")] == saved
+            return
+    first = list(packets(2))
+    judge(lab, wire, 2, first[:3])
+    with LiveHost() as host:
+        predicted, services = wire.prediction(host, first[3][1], 2, first[3][2])
+        assert not services.unsure
+        assert {index for _, _, index in predicted} - {0} == {1, 4, 5}  # 0 is the policy
+    judge(lab, wire, 2, first[3:])
