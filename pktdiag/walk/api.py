@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.conntrack import track
 from pktdiag.model.host import Socket
-from pktdiag.model.kernel import AF_INET, TCP_CLOSE
+from pktdiag.model.kernel import AF_INET, NFPROTO_BRIDGE, TCP_CLOSE
 from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
 from pktdiag.model.record import NamedTuple
@@ -121,7 +121,7 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
     if answer.kind not in ("udp-reply", "syn-ack", "rst") or (
             answer.kind == "rst" and not answer.header_included and len(answer.packet.dst) == 4):  # tcp_v6_send_response() sets none
         skb.extra["kernel socket"] = answer.ns.id
-    if answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included):
+    if not answer.rejected_by and (answer.kind == "icmp-error" or (answer.kind == "rst" and answer.header_included)):
         # icmp_glue_bits(), icmpv6_getfrag() and nf_send_reset() call nf_ct_attach(); tcp_v4_send_reset() does not.
         track.attach(skb, answer.skb)
     ns = answer.ns
@@ -135,7 +135,15 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
 def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> None:
     if answer.raw_device is not None:
         skb.src_mac, skb.dst_mac = answer.skb.dst_mac, answer.skb.src_mac
-        device.transmit(walk, ns, answer.raw_device, skb)
+        over = ns.link(answer.raw_device.master or 0) if answer.rejected_by == NFPROTO_BRIDGE else None
+        if over is None:
+            device.transmit(walk, ns, answer.raw_device, skb)
+            return
+        from pktdiag.walk import bridge
+
+        # nft_reject_bridge_eval(): br_forward() to the port it came in through, as the bridge's own frame
+        skb.vlan_tci, skb.vlan_proto = answer.skb.vlan_tci, answer.skb.vlan_proto
+        bridge.forward(walk, ns, over, None, skb, answer.raw_device.ifindex, False)
         return
     # IPv4 routes an answer from an address that is nobody's here only for a transparent socket (inet_sk_flowi_flags).
     strict = answer.kind in ("syn-ack", "rst", "echo-reply") and len(answer.packet.dst) == 4 and answer.skb.tproxy_sock is None \

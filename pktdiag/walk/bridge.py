@@ -151,7 +151,7 @@ def _unicast(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb, vid:
         _pass_up(walk, ns, br, port, skb)
         return
     if station is not None:
-        _forward(walk, ns, br, port, skb, station.port, promisc)
+        forward(walk, ns, br, port, skb, station.port, promisc)
     else:
         _flood(walk, ns, br, port, skb, "unicast", promisc)
     if promisc:
@@ -203,7 +203,7 @@ def device_xmit(walk: Walk, ns: NamespaceView, br: Link, skb: Skb) -> None:
         return
     station = bridge_fdb.find(walk, ns, br, skb.dst_mac, vid)
     if station is not None:
-        _forward(walk, ns, br, None, skb, station.port, False)
+        forward(walk, ns, br, None, skb, station.port, False)
     else:
         _flood(walk, ns, br, None, skb, "unicast", False)
 
@@ -221,7 +221,7 @@ def _should_deliver(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, 
     return ""
 
 
-def _forward(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: Skb, target: int | None, keep: bool) -> None:
+def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: Skb, target: int | None, keep: bool) -> None:
     """br_forward(): to the one port that leads to the station."""
     to = ns.link(target) if target is not None else None
     if to is not None and to.port.get("backup_port") and not (to.carrier and to.up):

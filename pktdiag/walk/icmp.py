@@ -197,9 +197,12 @@ def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, ki
 def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     """What a REJECT sends (nf_send_unreach, nf_send_reset and their bridge forms); None where the kernel sends nothing."""
     skb, packet = ctx.skb, ctx.skb.packet
-    raw = ctx.indev if ctx.pf in (NFPROTO_BRIDGE, NFPROTO_NETDEV) else None
+    frames = ctx.pf if ctx.pf in (NFPROTO_BRIDGE, NFPROTO_NETDEV) else 0
+    raw = ctx.indev if frames else None
     if not _checksum_right(walk, skb):
         return None
+    if frames == NFPROTO_BRIDGE and skb.dst_mac and skb.dst_mac[0] & 1:
+        return None  # nft_reject_bridge_eval()
     if answer == "tcp reset":
         if packet.proto != IPPROTO_TCP or packet.tcp_flags & TCP_RST or packet.fragment_offset:
             return None
@@ -211,7 +214,7 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
         if raw is None and skb.physin and "nf_bridge" in skb.extra:
             # nf_send_reset(): what br_netfilter brought in goes back out of that port at once, past OUTPUT and the bridge
             raw = ctx.ns.link(skb.physin)
-        walk.answer(Answer(ctx.ns, sent, "rst", mark, 0, skb, True, raw))
+        walk.answer(Answer(ctx.ns, sent, "rst", 0 if frames else mark, 0, skb, True, raw, frames))
         return answer
     protocol, _, name = answer.partition(" ")
     table = NAMES4 if protocol == "icmp" else NAMES6
@@ -223,11 +226,11 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
     if raw is not None:
         if is_error(packet) or packet.fragment_offset:
             return None
-        v4 = packet.family == AF_INET
+        v4 = packet.family == AF_INET  # nf_reject_skb_v4_unreach(), nf_reject_skb_v6_unreach()
         frame = Packet(src=packet.dst, dst=packet.src, proto=IPPROTO_ICMP if v4 else IPPROTO_ICMPV6, icmp_type=number[0],
-                       icmp_code=number[1], inner=packet._replace(inner=None), length=min(576, 28 + packet.length), df=False,
-                       tcp_flags=0)
-        walk.answer(Answer(ctx.ns, frame, "icmp-error", 0, 0, skb, True, raw))
+                       icmp_code=number[1], inner=packet._replace(inner=None), df=v4, tcp_flags=0,
+                       length=28 + min(536, packet.length) if v4 else 48 + min(1220, packet.length))
+        walk.answer(Answer(ctx.ns, frame, "icmp-error", 0, 0, skb, True, raw, frames))
         return answer
     return answer if error(walk, ctx.ns, skb, *number, dev=ctx.indev) else None
 

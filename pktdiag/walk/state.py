@@ -55,7 +55,9 @@ class Answer(NamedTuple):
     """The packet answered; its connection carries over to ICMP errors and resets (nf_ct_attach)."""
     header_included: bool = False
     raw_device: Link | None = None
-    """Bridge or netdev reject: the answer is a frame sent straight out of this device."""
+    """The answer is a frame sent straight out of this device."""
+    rejected_by: int = 0
+    """NFPROTO_BRIDGE, NFPROTO_NETDEV: a rule of this family made the frame, which is no connection's."""
     sock: Socket | None = None
     """The socket whose packet it is, where rules that look at the owner can see one; the kernel's own answers have none."""
 
