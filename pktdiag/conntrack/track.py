@@ -96,15 +96,15 @@ def conntrack_in(ctx: HookContext) -> HookResult:
 def _checksum_wrong(ctx: HookContext) -> bool:
     """tcp_error(), udp_error(), nf_conntrack_icmpv6_error(): the checksum is looked at in PRE_ROUTING, the length of UDP, which is the
     whole datagram's, everywhere. A first fragment comes here where nothing gathers it."""
-    from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
+    from pktdiag.netfilter import checksum
 
     packet = ctx.skb.packet
     if packet.more_fragments and packet.proto == 17:
         return True
-    doubtful = packet.proto in (1, 6, 17, IPPROTO_ICMPV6) and (packet.more_fragments or goes_on(packet))
-    if not doubtful or ctx.hook != NF_INET_PRE_ROUTING or ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
+    if packet.proto not in (1, 6, 17, IPPROTO_ICMPV6) or ctx.hook != NF_INET_PRE_ROUTING or \
+            ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
         return False
-    return not ctx.services.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
+    return checksum.wrong(ctx)
 
 
 def confirm(ctx: HookContext) -> HookResult:

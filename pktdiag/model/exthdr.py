@@ -104,9 +104,6 @@ def goes_on(packet: Packet) -> bool:
     return any(number == IPPROTO_ROUTING and data[3] for number, data in packet.ext_headers)
 
 
-CHECKSUM_VERIFIED = "the device it came in through has verified the packet's checksum itself, in the place of netfilter"
-
-
 def skipped(packet: Packet) -> int | None:
     """ipv6_skip_exthdr(): the protocol that conntrack and bridge rules go by. None: there is no next header. A later fragment's is
     its fragment header."""

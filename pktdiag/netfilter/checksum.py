@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from pktdiag.netfilter.context import HookContext, Unknown
+from pktdiag.netfilter.context import HookContext, Skb, Unknown
+
+VERIFIED = Unknown("the device it came in through has verified the packet's checksum itself, in the place of netfilter")
+KEY = ("checksum",)
+"""One answer for the whole walk."""
+
+
+def doubtful(skb: Skb) -> bool:
+    """Whether the checksum of a packet that has a right one seems wrong, unless the device has verified it: in a piece of a datagram,
+    where options were written into, whose header checksum has not followed, and with segments left in a routing header."""
+    packet = skb.packet
+    if packet.more_fragments or packet.fragment_offset or "options written" in skb.extra:
+        return True
+    if not packet.ext_headers:
+        return False
+    from pktdiag.model.exthdr import goes_on
+
+    return goes_on(packet)
 
 
 def wrong(ctx: HookContext) -> bool:
-    """Of a packet whose checksum is right: wrong in a piece of a datagram, with segments left in a routing header, and where options
-    were written into, whose header checksum has not followed; unless the device has verified it itself, which the walk is asked."""
-    skb = ctx.skb
-    packet = skb.packet
-    if not (packet.more_fragments or packet.fragment_offset or packet.ext_headers or "options written" in skb.extra):
-        return False
-    from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
-
-    doubtful = packet.more_fragments or packet.fragment_offset or "options written" in skb.extra or goes_on(packet)
-    return bool(doubtful) and not ctx.services.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
+    """What the walk decides on."""
+    return doubtful(ctx.skb) and not ctx.services.decide(VERIFIED, KEY)

@@ -24,7 +24,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import HookContext, Skb, Unknown
+from pktdiag.netfilter.context import HookContext, Skb
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import answering, route, sockets
 from pktdiag.walk.route import RouteResult
@@ -236,22 +236,20 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
 
 
 def _checksum_right(walk: Walk, skb: Skb) -> bool:
-    """nf_send_unreach(), nf_send_unreach6() (reject6_csum_ok), nf_reject_ip_tcphdr_get(): nothing answers a packet whose checksum is wrong.
-    It is wrong to nf_ip_checksum() in a first fragment, in a protocol that has none in its place (nf_reject_verify_csum knows a few), with
-    segments left in a routing header, and where options were written into when the packet was received: the IP header's own has
-    not followed, and is added up, too. A raw socket's packets nobody has verified."""
+    """nf_send_unreach(), nf_send_unreach6() (reject6_csum_ok), nf_reject_ip_tcphdr_get(): nothing answers a packet whose checksum is wrong,
+    as it is to nf_ip_checksum() in a protocol that has none in its place, too (nf_reject_verify_csum knows a few). A raw socket's
+    packets nobody has verified. Later fragments are never answered."""
     packet = skb.packet
     v4 = len(packet.dst) == 4
-    if not v4 and (packet.fragment_offset or packet.proto == IPPROTO_NONE):
+    if packet.fragment_offset or (packet.proto == IPPROTO_NONE and not v4):
         return False
     if packet.proto in _NOT_VERIFIED:
         return True
-    from pktdiag.model.exthdr import CHECKSUM_VERIFIED, goes_on
+    from pktdiag.netfilter import checksum
 
-    summed = packet.proto in (_SUMMED4 if v4 else _SUMMED6) and not packet.more_fragments
-    if summed and "options written" not in skb.extra and not (packet.ext_headers and goes_on(packet)):
+    if packet.proto in (_SUMMED4 if v4 else _SUMMED6) and not checksum.doubtful(skb):
         return True
-    return not walk.question.header_included and walk.decide(Unknown(CHECKSUM_VERIFIED), ("checksum",))
+    return not walk.question.header_included and walk.decide(checksum.VERIFIED, checksum.KEY)
 
 
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
