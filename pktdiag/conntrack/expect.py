@@ -41,14 +41,15 @@ def _masked(address: bytes, mask: bytes) -> bytes:
 
 def announce(conns: dict[object, object], ns: NamespaceView, conn: Conn, inet: bool, proto: int, port: int) -> bool:
     """nft's ``ct expectation``: whoever is asked will come back from any port to one port of the asker. False: another connection
-    expects the same (expect_clash), which drops the packet. ``inet``: addresses count as IPv4 ones, by their first four bytes."""
+    expects the same (expect_clash, in __nf_ct_expect_check), which drops the packet. ``inet``: addresses count as IPv4 ones, by their
+    first four bytes."""
     size = 4 if inet else 16
     tuple_ = ConntrackTuple(conn.reply.src[:size], conn.reply.dst[:size], proto, 0, port)
     for each in known(conns, ns):
         other = each.tuple
         if each.zone == conn.zone and (other.dst, other.dport, other.proto) == (tuple_.dst, port, proto) \
                 and _masked(other.src, each.mask.src) == _masked(tuple_.src, each.mask.src):
-            return False
+            return each.master == conn.orig and other.src == tuple_.src  # its own is made anew
     made = conns.get((_MADE, ns.id), ())
     new = Expectation(tuple_, ConntrackTuple(b"\xff" * size, b"\xff" * size, proto, 0, 0xFFFF), conn.orig, conn.zone)
     conns[(_MADE, ns.id)] = (*(made if isinstance(made, tuple) else ()), new)

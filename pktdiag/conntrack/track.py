@@ -15,13 +15,14 @@ from pktdiag.model.kernel import (
     IPPROTO_ICMP,
     IPPROTO_ICMPV6,
     IPPROTO_TCP,
+    IPPROTO_UDP,
     NF_INET_LOCAL_OUT,
     NF_INET_PRE_ROUTING,
     NFPROTO_IPV4,
 )
 from pktdiag.model.packet import Packet
-from pktdiag.model.view import Unreadable
-from pktdiag.netfilter.context import ACCEPT, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown, seen_by_conntrack
+from pktdiag.model.view import NamespaceView, Unreadable
+from pktdiag.netfilter.context import ACCEPT, SUMMED, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown, seen_by_conntrack
 
 NO_TEMPLATE = CtTemplate()
 
@@ -63,6 +64,8 @@ def conntrack_in(ctx: HookContext) -> HookResult:
         return _invalid(ctx)
     if (packet.ext_headers or packet.more_fragments) and _checksum_wrong(ctx):
         return _invalid(ctx)
+    if packet.proto == IPPROTO_UDP and len(packet.dst) == 16 and ctx.hook == NF_INET_PRE_ROUTING and _looks_at_checksums(ctx.ns):
+        skb.extra[SUMMED] = ctx.ns.id, packet.tos, packet.ttl
     for _ in range(2):
         found = _find(ctx, template, tuple_)
         if found is None:
@@ -101,10 +104,13 @@ def _checksum_wrong(ctx: HookContext) -> bool:
     packet = ctx.skb.packet
     if packet.more_fragments and packet.proto == 17:
         return True
-    if packet.proto not in (1, 6, 17, IPPROTO_ICMPV6) or ctx.hook != NF_INET_PRE_ROUTING or \
-            ctx.ns.sysctl("net/netfilter/nf_conntrack_checksum") == "0":
+    if packet.proto not in (1, 6, 17, IPPROTO_ICMPV6) or ctx.hook != NF_INET_PRE_ROUTING or not _looks_at_checksums(ctx.ns):
         return False
     return checksum.wrong(ctx)
+
+
+def _looks_at_checksums(ns: NamespaceView) -> bool:
+    return ns.sysctl("net/netfilter/nf_conntrack_checksum") != "0"
 
 
 def confirm(ctx: HookContext) -> HookResult:

@@ -223,6 +223,8 @@ class HookResult(NamedTuple):
 
 
 ACCEPT = HookResult("accept")
+SUMMED = "summed up"
+"""Key of ``Skb.extra``: where conntrack has added up the packet's checksum, and what its class and hop limit were then."""
 HANDSHAKE = "whether the sender completes the handshake: SYNPROXY answers the SYN in the server's place, and opens the connection only then"
 COOKIE = "whether this ACK carries a cookie that SYNPROXY has handed out: only then does it open the connection to the server"
 """What it depends on, with SYNPROXY (nf_synproxy_core.c)."""

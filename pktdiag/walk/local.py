@@ -30,7 +30,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet, endpoint, format_address
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Skb, Unknown
+from pktdiag.netfilter.context import SUMMED, Skb, Unknown
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import icmp, sockets
 from pktdiag.walk.route import RouteResult
@@ -119,6 +119,14 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
             return
     if packet.proto == IPPROTO_UDPLITE:
         base = "UdpLite" if v4 else "UdpLite6"
+    elif SUMMED in skb.extra:
+        from pktdiag.walk.summed import spoiled
+
+        if spoiled(walk, ns.id, skb):
+            walk.drop(ns, "socket", dev, skb, "UDP_CSUM", "A rule changed its IPv6 header behind connection tracking, which had added up "
+                      "its checksum by then: UDP takes it for damaged.", counters=("Udp6InErrors", "Udp6InCsumErrors"),
+                      cause="summed-before")
+            return
     decision = skb.route if isinstance(skb.route, RouteResult) else None
     if decision is not None and decision.kind in ("broadcast", "multicast"):
         _udp_multicast(walk, ns, dev, skb, base)

@@ -9,6 +9,7 @@ from pktdiag.model.kernel import (
     NFPROTO_ARP,
     TCP_SYN,
 )
+from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.packet_bytes import (
@@ -73,8 +74,17 @@ class PayloadSet(NamedTuple):
         packet = run.skb.packet
         if start + self.offset + self.length > image(packet).length:
             return BREAK
-        run.skb.packet = write(packet, start + self.offset, value, regs.unknown_bits(self.sreg, self.length))
+        unknown = regs.unknown_bits(self.sreg, self.length)
+        if self.base == NETWORK_HEADER and self.offset < 4 and len(packet.dst) == 16 and self._sets_label(packet, value, unknown):
+            run.skb.extra["flow label written"] = True
+        run.skb.packet = write(packet, start + self.offset, value, unknown)
         return None
+
+    def _sets_label(self, packet: Packet, value: bytes, unknown: bytes | None) -> bool:
+        """Whether bits of IPv6's flow label become others, or known ones; what was read and is put back does not."""
+        shape = image(packet)
+        each = zip(range(self.offset, 4), b"\x00\x0f\xff\xff"[self.offset:], value, unknown or bytes(4))
+        return any(label & ~hidden & (shape.unknown[at] | shape.data[at] ^ new) for at, label, new, hidden in each)
 
     def acts(self) -> bool:
         return True
