@@ -14,7 +14,7 @@ _ROOT = "running as root"
 _ROOT_OR_ABSENT = "running as root, or --assume-empty where there is none"
 _SETTLED_BY = (
     ("bpf", _ROOT_OR_ABSENT), ("ebtables", _ROOT_OR_ABSENT), ("could not be read", _ROOT), ("permission", _ROOT),
-    ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
+    ("checksum", "whether rx-checksumming is on there (ethtool -k)"), ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
     ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
     ("tcp flags", "--tcp-flags"), ("length", "--size"),
 )

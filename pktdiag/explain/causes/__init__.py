@@ -26,6 +26,7 @@ _BY_CAUSE = {
     "policy-drop": rules.dropped,
     "conntrack-table-full": conntrack.table_full,
     "conntrack-clash": conntrack.clash,
+    "summed-before": conntrack.summed_before,
     "hairpin": bridge.hairpin,
     "bridge-mtu": sizes.does_not_fit,
     "peer-mtu": sizes.does_not_fit,

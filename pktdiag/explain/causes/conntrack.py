@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
 from pktdiag.explain.causes.words import at, sentence
+from pktdiag.explain.whatif.changes import SetSysctl
+
+_WRITES = ("-j HL ", "-j DSCP ", "-j TOS ", "ip6 dscp set", "ip6 hoplimit set", "ip6 ecn set", "ip6 flowlabel set")
 
 
 def table_full(case: Case) -> Finding:
@@ -25,3 +28,16 @@ def clash(case: Case) -> Finding:
                    (f"insert_failed grows: {inside(case, 'cat /proc/net/stat/nf_conntrack')}",),
                    (Proposal("Let NAT choose source ports at random (MASQUERADE or SNAT --random-fully), or keep this traffic local "
                              "(a resolver on the node)", (inside(case, "iptables -t nat -S POSTROUTING"),), ()),))
+
+
+def summed_before(case: Case) -> Finding:
+    """A rule wrote into the IPv6 header of a datagram whose checksum conntrack had added up already (see ``walk.summed``)."""
+    key = "net/netfilter/nf_conntrack_checksum"
+    writers = [rule for rule in case.leg.rules_hit if rule.netns == case.ns.id and any(word in f"{rule.text} " for word in _WRITES)]
+    evidence = [f"Udp6InCsumErrors grows: {inside(case, 'nstat -az Udp6InCsumErrors')}"]
+    if writers:
+        evidence.insert(0, f"Rule {writers[-1].index} of {writers[-1].table} {writers[-1].chain} writes there: {writers[-1].text}")
+    return Finding(sentence(f"Dropped {at(case)}: {case.drop.text}"), tuple(evidence), (
+        Proposal("Let conntrack leave checksums alone; whoever receives the packet looks at them anyway",
+                 (inside(case, f"sysctl -w {key.replace('/', '.')}=0"),), (SetSysctl(case.ns.id, key, "0"),)),
+        Proposal("Or write into the header in front of conntrack: an nft chain of priority raw", (), ())))

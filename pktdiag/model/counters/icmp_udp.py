@@ -70,5 +70,7 @@ def find(name: str) -> Counter | None:
     for prefix, table, note in _PREFIXES:
         if name.startswith(prefix):
             known = table.get(name[len(prefix):])
+            if known is not None and name == "Udp6InCsumErrors":
+                known = known._replace(todo=f"{known.todo}, or for rules that write into the IPv6 header behind conntrack (DSCP, HL, nft ip6 … set)")
             return known._replace(text=note + known.text) if known is not None else None
     return None
