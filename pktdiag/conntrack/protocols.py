@@ -49,7 +49,7 @@ def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet
     elif conn.orig.proto == IPPROTO_SCTP and has_ports(ns, IPPROTO_SCTP):
         from pktdiag.conntrack import sctp
 
-        return sctp.packet(conn, packet)
+        return sctp.packet(conn, reply, packet)
     elif conn.orig.proto == IPPROTO_DCCP and has_ports(ns, IPPROTO_DCCP):
         from pktdiag.conntrack import dccp
 

@@ -1,7 +1,7 @@
 """SCTP as conntrack follows it, as far as the packet's chunks are known.
 
-Source: net/netfilter/nf_conntrack_proto_sctp.c (nf_conntrack_sctp_packet, do_basic_checks, sctp_new). Verification tags and checksums
-are taken to be right, as those of real peers are.
+Source: net/netfilter/nf_conntrack_proto_sctp.c (nf_conntrack_sctp_packet, do_basic_checks, sctp_new). Checksums are taken to be right,
+as those of real peers are; verification tags are held against those that the kernel knows.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ _MOVING = frozenset((INIT, INIT_ACK, 4, 5, 6, 7, 8, 9, COOKIE_ECHO, COOKIE_ACK, 
 """Chunks that change the state of an association; the others leave one that is not there yet at "none", which is refused."""
 
 
-def packet(conn: Conn, asked: Packet) -> str:
+_WITHOUT_TAG = frozenset((INIT, 4, 5, 6, 8, COOKIE_ECHO, SHUTDOWN_COMPLETE))
+"""Heartbeats, ABORT and SHUTDOWN_ACK, too, have rules of their own (RFC 4960, section 8.5.1)."""
+
+
+def packet(conn: Conn, reply: bool, asked: Packet) -> str:
     """nf_conntrack_sctp_packet(): "accept" or "invalid"."""
     if "payload" in asked.unknown or not asked.payload:
         return "accept"
     found = chunks(asked.payload)
     if found is None:
         return "invalid"
-    if conn.confirmed:
-        return "accept"
     tag = asked.payload[:4]
+    if conn.confirmed:
+        tags = conn.entry.sctp_tags if conn.entry is not None and "walked" not in conn.extra else None
+        return "invalid" if tags is not None and not _WITHOUT_TAG.intersection(found) and tag != tags[reply] else "accept"
     return "accept" if all(kind in _MOVING and not (kind == INIT and any(tag)) for kind in found) else "invalid"
 
 

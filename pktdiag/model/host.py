@@ -310,6 +310,8 @@ class ConntrackEntry(NamedTuple):
     master: ConntrackTuple | None = None
     tcp_flags_orig: int = 0
     tcp_flags_reply: int = 0
+    sctp_tags: tuple[bytes, bytes] | None = None
+    """The verification tags that packets of the original and of the reply direction bear, as they bear them."""
     zone_direction: int = 3
     """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
 

@@ -35,7 +35,9 @@ _ECN_COUNTERS = ("InNoECTPkts", "InECT1Pkts", "InECT0Pkts", "InCEPkts")
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_rcv() / ipv6_rcv(): header checks, then PREROUTING, then :func:`finish`."""
     skb.iif = dev.ifindex
-    skb.sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
+    if skb.tproxy_sock is not None:
+        walk.step(ns, "ip-receive", dev, "The socket that TPROXY gave it as a bridged frame is taken from it again: IP receives it anew.")
+    skb.sock = skb.tproxy_sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
     skb.extra.pop("ip options", None)  # and clear their control block
     skb.extra.pop("options written", None)
     if not dev.loopback and skb.pkt_type != PACKET_LOOPBACK:
