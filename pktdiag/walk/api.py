@@ -198,7 +198,7 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
 
 def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:
     """The rules every replay hit, in order, and those that only some did: conditions that changed nothing else."""
-    doubted = {rule for record in records for rule in record.uncertain}
+    doubted = dict.fromkeys(rule for record in records for rule in record.uncertain)
     sure, rest = _common([record.hits for record in records])
     return tuple(rule for rule in sure if rule not in doubted), tuple(dict.fromkeys((*rest, *doubted)))
 

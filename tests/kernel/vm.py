@@ -46,6 +46,7 @@ exec switch_root /new /bin/sh /run/judge
 RUN = """export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PYTHONDONTWRITEBYTECODE=1
 mkdir -p /run/netns
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir /sys/fs/cgroup/init.scope; echo $$ > /sys/fs/cgroup/init.scope/cgroup.procs
 ip link set lo up
 modprobe -q br_netfilter; modprobe -q nf_conntrack; modprobe -q veth; modprobe -q bridge
 {command}
