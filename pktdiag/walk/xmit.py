@@ -118,13 +118,14 @@ def _vlan(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 
 
 def _bond(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
-    """bond_start_xmit(): active-backup uses the active slave; other modes spread by a hash or a counter."""
+    """bond_start_xmit(): active-backup uses the active slave, even one that is down where no monitor (miimon, arp_interval) has told so;
+    other modes spread by a hash or a counter."""
     slaves = ns.ports(dev.ifindex)
     usable = [link for link in slaves if link.up and link.carrier]
     mode = dev.data.get("mode", "")
     active = dev.data.get("active_slave")
     if mode == "active-backup":
-        usable = [link for link in usable if link.ifindex == active]
+        usable = [link for link in slaves if link.ifindex == active]
     if not usable:
         walk.drop(ns, "device-transmit", dev, skb, "NOT_SPECIFIED", f"{dev.name} has no usable slave.", cause="no-slave")
         return
