@@ -146,7 +146,7 @@ class Judgement:
             ends = {each.reason for each in (reply.drop, *(outcome.fate.drop for outcome in reply.outcomes)) if each is not None}
             drops = [d for d in drops if not (d.kind == "?" and d.reason in ends)]
         if fate.verdict == DELIVERED:
-            self._delivered(fate, [d.reason for d in drops])
+            self._delivered(fate, [d.reason for d in drops if not self._taken(d)])
         elif fate.verdict in (DROPPED, REJECTED):
             self._dropped(fate, [d.reason for d in drops])
         elif fate.verdict == LEFT_HOST:
