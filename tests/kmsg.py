@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,10 +44,28 @@ class Tail:
             if text.startswith(self._prefix):
                 self._lines.append(text.split("\n")[0].rstrip())
 
-    def close(self) -> None:
+    def wait(self, count: int) -> list[str]:
+        """As :meth:`lines`, once there are so many, or after three seconds."""
+        deadline = time.monotonic() + 3
+        while len(self.lines()) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self._lines
+
+    def __enter__(self) -> Tail:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
 
 def same(predicted: str, line: str) -> bool:
     """Whether they agree; ``?`` stands for a value nobody can know beforehand."""
-    return re.fullmatch(re.escape(predicted).replace(r"\?", r"[\w.]+"), line) is not None
+    pattern = re.escape(predicted).replace(r"GATEWAY=\?", r"GATEWAY=[\d.]+").replace(r"\?", r"\w+")
+    return re.fullmatch(pattern, line) is not None
+
+
+def compare(seen: list[str], predicted: list[str]) -> None:
+    """AssertionError, with both: they differ."""
+    assert len(seen) == len(predicted), (seen, predicted)
+    wrong = [f"\nkernel    {line}\npredicted {expected}" for line, expected in zip(seen, predicted) if not same(expected, line)]
+    assert not wrong, "".join(wrong)

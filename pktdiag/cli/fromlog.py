@@ -1,8 +1,8 @@
-"""A packet from a pasted line: the kernel's LOG target, tcpdump, or conntrack.
+"""A packet from a pasted line: the kernel's LOG target, ebtables' log, tcpdump, or conntrack.
 
 Formats: net/netfilter/nf_log_syslog.c (dump_ipv4_packet, dump_ipv6_packet, dump_mac_header), net/bridge/netfilter/ebt_log.c
-(ebt_log_packet), tcpdump's print-ip,
-print-tcp, print-udp; libnetfilter_conntrack's snprintf_default and /proc/net/nf_conntrack (nf_conntrack_standalone.c).
+(ebt_log_packet); tcpdump's print-ip, print-tcp, print-udp; libnetfilter_conntrack's snprintf_default and /proc/net/nf_conntrack
+(nf_conntrack_standalone.c).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LoggedPacket(NamedTuple):
 
 
 def parse(line: str) -> LoggedPacket:
-    """Reads one line. Raises CliError when it is none of the three kinds."""
+    """Reads one line. Raises CliError when it is of no such kind."""
     line = " ".join(line.split())
     for reader in (_ebtables if " MAC source = " in line else _kernel_log, _conntrack, _tcpdump):
         try:

@@ -23,6 +23,12 @@ def account(conn: Conn, reply: bool, packet: Packet, counted: bool) -> None:
     walked[2 * reply + 1] += packet.length
 
 
+def of_direction(counted: Counts, direction: int) -> tuple[int, int]:
+    """Packets and bytes of the original direction (0), of the reply (1), or (2) of both."""
+    sides = (0, 1) if direction == 2 else (direction,)
+    return sum(counted[2 * side] for side in sides), sum(counted[2 * side + 1] for side in sides)
+
+
 def counts(ns: NamespaceView, conn: Conn) -> Counts | None:
     """What it has carried so far, the packet at hand included. Empty: it has no counters, being made while accounting was off
     (nf_conntrack_acct); rules that ask for them switch it on. None: unknown."""

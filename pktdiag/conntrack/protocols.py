@@ -44,7 +44,9 @@ def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet
         return "invalid"
     elif conn.orig.proto == IPPROTO_UDPLITE:
         # udplite_error() sums the pseudo header up as if the protocol were UDP, so that no right checksum is right in PRE_ROUTING.
-        if hook == NF_INET_PRE_ROUTING and ns.sysctl("net/netfilter/nf_conntrack_checksum") != "0":
+        from pktdiag.netfilter.checksum import conntrack_looks
+
+        if hook == NF_INET_PRE_ROUTING and conntrack_looks(ns):
             return "invalid"
     elif conn.orig.proto == IPPROTO_SCTP and has_ports(ns, IPPROTO_SCTP):
         from pktdiag.conntrack import sctp

@@ -21,7 +21,7 @@ from pktdiag.model.kernel import (
     NFPROTO_IPV4,
 )
 from pktdiag.model.packet import Packet
-from pktdiag.model.view import NamespaceView, Unreadable
+from pktdiag.model.view import Unreadable
 from pktdiag.netfilter.context import ACCEPT, SUMMED, Conn, CtState, CtTemplate, HookContext, HookResult, Skb, Unknown, seen_by_conntrack
 
 NO_TEMPLATE = CtTemplate()
@@ -64,7 +64,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
         return _invalid(ctx)
     if (packet.ext_headers or packet.more_fragments) and _checksum_wrong(ctx):
         return _invalid(ctx)
-    if packet.proto == IPPROTO_UDP and len(packet.dst) == 16 and ctx.hook == NF_INET_PRE_ROUTING and _looks_at_checksums(ctx.ns):
+    if packet.proto == IPPROTO_UDP and len(packet.dst) == 16 and ctx.hook == NF_INET_PRE_ROUTING:
         skb.extra[SUMMED] = ctx.ns.id, packet.tos, packet.ttl
     for _ in range(2):
         found = _find(ctx, template, tuple_)
@@ -104,13 +104,9 @@ def _checksum_wrong(ctx: HookContext) -> bool:
     packet = ctx.skb.packet
     if packet.more_fragments and packet.proto == 17:
         return True
-    if packet.proto not in (1, 6, 17, IPPROTO_ICMPV6) or ctx.hook != NF_INET_PRE_ROUTING or not _looks_at_checksums(ctx.ns):
+    if packet.proto not in (1, 6, 17, IPPROTO_ICMPV6) or ctx.hook != NF_INET_PRE_ROUTING or not checksum.conntrack_looks(ctx.ns):
         return False
     return checksum.wrong(ctx)
-
-
-def _looks_at_checksums(ns: NamespaceView) -> bool:
-    return ns.sysctl("net/netfilter/nf_conntrack_checksum") != "0"
 
 
 def confirm(ctx: HookContext) -> HookResult:
@@ -266,7 +262,6 @@ def _forced(ctx: HookContext, template: CtTemplate, state: str) -> HookResult:
     conn = Conn(tuple_, invert(tuple_) or tuple_, ctx.ns.id)
     table.put_in_zone(conn, template)
     skb.ct = conn
-    conn.extra["walked"] = None  # what it has carried nobody says
     if state == "established":
         conn.status = IPS_SEEN_REPLY
         conn.tcp_state = 3
@@ -278,7 +273,9 @@ def _forced(ctx: HookContext, template: CtTemplate, state: str) -> HookResult:
     else:
         conn.tcp_state = 1
         skb.ct_state = CtState.NEW
-        del conn.extra["walked"]
+    if state == "new":
         account(conn, False, skb.packet, True)
+    else:
+        conn.extra["walked"] = None  # what it has carried nobody says
     _tell(ctx)
     return ACCEPT

@@ -12,9 +12,11 @@ SAID_BY_CONDITION = frozenset(("tc", "xdp", "table-unreadable", "unknown-target"
 
 _ROOT = "running as root"
 _ROOT_OR_ABSENT = "running as root, or --assume-empty where there is none"
+_RX_CHECKSUMMING = "whether rx-checksumming is on there (ethtool -k)"
 _SETTLED_BY = (
     ("bpf", _ROOT_OR_ABSENT), ("ebtables", _ROOT_OR_ABSENT), ("could not be read", _ROOT), ("permission", _ROOT),
-    ("checksum", "whether rx-checksumming is on there (ethtool -k)"), ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
+    ("verified the packet's checksum", _RX_CHECKSUMMING), ("added up its checksum", _RX_CHECKSUMMING),
+    ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
     ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
     ("tcp flags", "--tcp-flags"), ("length", "--size"),
 )

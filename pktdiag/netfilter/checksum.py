@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import HookContext, Skb, Unknown
 
 VERIFIED = Unknown("the device it came in through has verified the packet's checksum itself, in the place of netfilter")
@@ -20,6 +21,11 @@ def doubtful(skb: Skb) -> bool:
     from pktdiag.model.exthdr import goes_on
 
     return goes_on(packet)
+
+
+def conntrack_looks(ns: NamespaceView) -> bool:
+    """Whether connection tracking here looks at checksums at all (in PRE_ROUTING)."""
+    return ns.sysctl("net/netfilter/nf_conntrack_checksum") != "0"
 
 
 def wrong(ctx: HookContext) -> bool:

@@ -112,6 +112,11 @@ def attached(skb: Skb) -> tuple[Conn | None, int | None]:
     return skb.ct, skb.ct_state
 
 
+def reply_mark(ns: NamespaceView, skb: Skb) -> int:
+    """IP4_REPLY_MARK / IP6_REPLY_MARK: the mark of what the host itself answers."""
+    return skb.mark if ns.sysctl(f"net/{'ipv4' if len(skb.packet.dst) == 4 else 'ipv6'}/fwmark_reflect") == "1" else 0
+
+
 def countable(skb: Skb) -> bool:
     """Whether the packet belongs to a connection, or could (nf_ct_get_tuplepr): what counts connections drops the others, which are
     later fragments and IPv6 packets without a transport header."""
@@ -224,7 +229,7 @@ class HookResult(NamedTuple):
 
 ACCEPT = HookResult("accept")
 SUMMED = "summed up"
-"""Key of ``Skb.extra``: where conntrack has added up the packet's checksum, and what its class and hop limit were then."""
+"""Key of ``Skb.extra``: where conntrack adds up the packet's checksum (if it looks at any), and its class and hop limit then."""
 HANDSHAKE = "whether the sender completes the handshake: SYNPROXY answers the SYN in the server's place, and opens the connection only then"
 COOKIE = "whether this ACK carries a cookie that SYNPROXY has handed out: only then does it open the connection to the server"
 """What it depends on, with SYNPROXY (nf_synproxy_core.c)."""

@@ -1,7 +1,7 @@
 """The line the kernel log gets from a LOG target or an nft log statement.
 
-Source: net/netfilter/nf_log_syslog.c (nf_log_dump_packet_common, dump_mac_header, dump_ipv4_packet, dump_ipv6_packet,
-nf_log_dump_tcp_header). A value nobody can know before the packet exists (IP id, TCP window, sequence numbers) is ``?``.
+Source: net/netfilter/nf_log_syslog.c (nf_log_dump_packet_common, dump_mac_header, nf_log_dump_vlan, dump_arp_packet, dump_ipv4_packet,
+dump_ipv6_packet, nf_log_dump_tcp_header). A value nobody can know before the packet exists (IP id, TCP window, sequence numbers) is ``?``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pktdiag.model.kernel import (
     IPPROTO_UDP,
     IPPROTO_UDPLITE,
 )
-from pktdiag.model.packet import Packet, format_address
-from pktdiag.netfilter.context import HookContext
+from pktdiag.model.packet import Arp, Packet, format_address
+from pktdiag.netfilter.context import HookContext, Skb
 
 TCPSEQ, TCPOPT, IPOPT, UID, MACDECODE = 0x01, 0x02, 0x04, 0x08, 0x20
 """NF_LOG_*: include/uapi/linux/netfilter/nf_log.h; the bits of xt_LOG and of nft's log flags are the same."""
@@ -41,9 +41,7 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
         if link is not None and (device is None or device.ifindex != link.ifindex):
             words.append(f"{name}={link.name}")
     if skb.arp is not None:
-        from pktdiag.netfilter.logframe import arp_words
-
-        return " ".join((*words, *arp_words(skb, skb.arp, flags)))
+        return " ".join((*words, *_arp(skb, skb.arp, flags)))
     if ctx.indev is not None:
         words += _mac(ctx, ctx.indev, flags)
     if skb.ethertype not in (0, ETH_P_IP, ETH_P_IPV6):
@@ -61,13 +59,28 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
 def _mac(ctx: HookContext, device: Link, flags: int) -> list[str]:
     skb = ctx.skb
     if flags & MACDECODE and device.type == _ARPHRD_ETHER:
-        from pktdiag.netfilter.logframe import macs
-
-        return [macs(skb)]
+        return [_macs(skb)]
     if device.type not in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
         return ["MAC="]
     header = (skb.dst_mac or bytes(6)) + (skb.src_mac or bytes(6)) + skb.ethertype.to_bytes(2, "big")
-    return ["MAC=" + ":".join(f"{octet:02x}" for octet in header)]
+    return [f"MAC={colons(header)}"]
+
+
+def _macs(skb: Skb) -> str:
+    """The Ethernet header, decoded."""
+    tag = f"VPROTO={skb.vlan_proto:04x} VID={skb.vlan_tci} " if skb.vlan_tci is not None else ""
+    return f"MACSRC={colons(skb.src_mac)} MACDST={colons(skb.dst_mac)} {tag}MACPROTO={skb.ethertype:04x}"
+
+
+def _arp(skb: Skb, arp: Arp, flags: int) -> list[str]:
+    return [*([_macs(skb)] if flags & MACDECODE else []), f"ARP HTYPE=1 PTYPE=0x0800 OPCODE={arp.op}",
+            f"MACSRC={colons(arp.sender_mac)} IPSRC={format_address(arp.sender)}",
+            f"MACDST={colons(arp.target_mac)} IPDST={format_address(arp.target)}"]
+
+
+def colons(data: bytes) -> str:
+    """%pM"""
+    return ":".join(f"{octet:02x}" for octet in data)
 
 
 def _known(packet: Packet, name: str, value: object) -> str:
@@ -98,7 +111,7 @@ def _options(packet: Packet) -> str:
 
 
 def _ipv6(packet: Packet, flags: int, inner: bool = False) -> list[str]:
-    words = [f"SRC={_full(packet.src)} DST={_full(packet.dst)}",
+    words = [f"SRC={full(packet.src)} DST={full(packet.dst)}",
              f"LEN={_known(packet, 'length', packet.length)}",
              f"TC={packet.tos} HOPLIMIT={packet.ttl} FLOWLBL={_known(packet, 'flow_label', 0)}"]
     if packet.ext_headers or packet.fragment_offset or packet.more_fragments:
@@ -144,7 +157,7 @@ def _spi(packet: Packet) -> str:
     return f"0x{int.from_bytes(packet.payload[at:at + 4], 'big'):x}" if known else "?"
 
 
-def _full(address: bytes) -> str:
+def full(address: bytes) -> str:
     """%pI6: all eight groups, four digits each."""
     return ":".join(address[at:at + 2].hex() for at in range(0, 16, 2))
 

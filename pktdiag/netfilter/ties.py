@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pktdiag.model.trace import RuleRef
 from pktdiag.netfilter import hook_table
-from pktdiag.netfilter.context import Conn, HookContext, HookResult, Skb, Unknown
+from pktdiag.netfilter.context import Conn, HookContext, HookResult, Skb, Unknown, reply_mark
 from pktdiag.netfilter.hook_table import Entry
 
 TYPE_CHECKING = False
@@ -110,13 +110,8 @@ def _outcome(ctx: HookContext, group: list[Entry], done: Callable[[], bool] | No
     if result.action == "accept":
         return ("accept", _fingerprint(skb)), dry.hits
     rule = result.rule and (result.rule.backend, result.rule.table, result.rule.chain, result.rule.index)
-    answered = (result.answer, skb.packet, skb.ct_state, _about(skb.ct), _reflected(trial)) if result.answer else None
+    answered = (result.answer, skb.packet, skb.ct_state, _about(skb.ct), reply_mark(ctx.ns, skb)) if result.answer else None
     return (result.action, result.reason, rule, answered), dry.hits
-
-
-def _reflected(ctx: HookContext) -> int:
-    """The mark that an answer gets (IP4_REPLY_MARK)."""
-    return ctx.skb.mark if ctx.ns.sysctl(f"net/{'ipv4' if len(ctx.skb.packet.dst) == 4 else 'ipv6'}/fwmark_reflect") == "1" else 0
 
 
 def _status(ctx: HookContext) -> int:

@@ -85,12 +85,6 @@ def _switched_on(ns: NamespaceView, br: Link, ethertype: int) -> bool:
     return value is not None and (value == "1" or bool(br.data.get(option)))
 
 
-def _holds_together(options: bytes) -> bool:
-    from pktdiag.model.exthdr import holds_together
-
-    return holds_together(options)
-
-
 def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> str:
     """IP PRE_ROUTING, and what a changed destination means. "ended"; "bridge": go on as a frame; "bridged-dnat": it stays
     on this bridge but needs the new destination's MAC address."""
@@ -103,10 +97,13 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     _hide_otherhost(skb, info)
     v4 = skb.packet.family == AF_INET
     headers = skb.packet.ext_headers
-    if headers and headers[0][0] == IPPROTO_HOPOPTS and not _holds_together(headers[0][1]):
-        walk.drop(ns, "bridge-prerouting", br, skb, "IP_INHDR", "br_netfilter: the hop-by-hop options do not fill their header.",
-                  cause="bad-options")  # br_validate_ipv6()
-        return "ended"
+    if headers and headers[0][0] == IPPROTO_HOPOPTS:
+        from pktdiag.model.exthdr import holds_together
+
+        if not holds_together(headers[0][1]):
+            walk.drop(ns, "bridge-prerouting", br, skb, "IP_INHDR", "br_netfilter: the hop-by-hop options do not fill their header.",
+                      cause="bad-options")  # br_validate_ipv6()
+            return "ended"
     walk.step(ns, "bridge-prerouting", br, f"br_netfilter: the bridged packet visits the {'IPv4' if v4 else 'IPv6'} hooks of {br.name}.")
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_PRE_ROUTING, skb, br, None, "prerouting"):
         return "ended"

@@ -24,7 +24,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import Packet, format_address
 from pktdiag.model.trace import Receiver
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import HookContext, Skb
+from pktdiag.netfilter.context import HookContext, Skb, reply_mark
 from pktdiag.walk import addresses as addr
 from pktdiag.walk import answering, route, sockets
 from pktdiag.walk.route import RouteResult
@@ -73,12 +73,6 @@ def is_error(packet: Packet) -> bool:
     return packet.icmp_type in ERRORS4 or packet.icmp_type > 18 if packet.proto == IPPROTO_ICMP else packet.icmp_type < 128
 
 
-def _reply_mark(ns: NamespaceView, skb: Skb) -> int:
-    """IP4_REPLY_MARK / IP6_REPLY_MARK"""
-    base = "ipv4" if skb.packet.family == AF_INET else "ipv6"
-    return skb.mark if ns.sysctl(f"net/{base}/fwmark_reflect") == "1" else 0
-
-
 def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev: Link | None, info: int = 0,
           to_groups: bool = False) -> bool:
     """icmp_send() / icmpv6_send(): queues the error as an :class:`Answer`. False: the kernel keeps silent for such a packet.
@@ -116,7 +110,7 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
         return False
     if answer is not plain:
         answer = answer._replace(length=min(576, answer.length))
-    mark = _reply_mark(ns, skb)
+    mark = reply_mark(ns, skb)
     way = route.output(walk, ns, answer, mark=mark, any_source=True)
     if not v4 and skb.iif and addr.is_any(source) and not _prefers_source(way) and (came_in := ns.link(skb.iif)):
         # icmp6_send(): "select a more meaningful saddr from input if" (icmpv6_rt_has_prefsrc)
@@ -157,7 +151,7 @@ def reset(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None = None) -
     answer = _with_options(skb, _reset_packet(packet))
     if answer is None:
         return False
-    mark = _reply_mark(ns, skb) or (sock.mark if sock is not None else 0)
+    mark = reply_mark(ns, skb) or (sock.mark if sock is not None else 0)
     oif = sock.ifindex if sock is not None else 0
     if packet.family != AF_INET:
         way = route.output(walk, ns, answer, oif=oif, mark=mark, any_source=True)
@@ -186,7 +180,7 @@ def _reset_of_rule(packet: Packet) -> Packet:
 
 def answer_with(walk: Walk, ns: NamespaceView, skb: Skb, sock: Socket | None, kind: str, packet: Packet) -> None:
     """The receiver's own answer. A UDP server on a wildcard address that just calls sendto() lets routing choose the source."""
-    mark = sock.mark if sock is not None else _reply_mark(ns, skb)
+    mark = sock.mark if sock is not None else reply_mark(ns, skb)
     if kind == "udp-reply" and sock is not None and not any(sock.local):
         packet = packet._replace(src=bytes(len(packet.src)))
         walk.assume("the UDP server answers with sendto(), so routing chooses the answer's source address")
@@ -208,7 +202,7 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
             return None
         if raw is None and isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
             return None  # nf_send_reset() answers nothing that was for many
-        mark, sent = _reply_mark(ctx.ns, skb), _reset_of_rule(packet)
+        mark, sent = reply_mark(ctx.ns, skb), _reset_of_rule(packet)
         if raw is None and route.output(walk, ctx.ns, sent, mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
         if raw is None and skb.physin and "nf_bridge" in skb.extra:
@@ -304,7 +298,7 @@ def _echo(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, group: bool) -> No
     if not v4 and not group:
         # icmpv6_echo_reply() looks for the way back before it does anything, and without one the request itself is dropped.
         answer = skb.packet._replace(src=skb.packet.dst, dst=skb.packet.src)
-        way = route.output(walk, ns, answer, mark=_reply_mark(ns, skb), any_source=True)
+        way = route.output(walk, ns, answer, mark=reply_mark(ns, skb), any_source=True)
         if way.kind == "error":
             walk.drop(ns, "socket", dev, skb, "NOT_SPECIFIED", f"The kernel would answer the echo request, but cannot: {way.text}.",
                       counters=("Ip6OutNoRoutes",) if way.error == "ENETUNREACH" else (), cause="no-route")
@@ -328,7 +322,7 @@ def _echo_answer(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, kind: int, 
     answer = _with_options(skb, reply)
     if answer is None:
         return  # icmp_reply() gives up, after it has counted
-    walk.answer(Answer(ns, answer, "echo-reply", _reply_mark(ns, skb), 0, skb))
+    walk.answer(Answer(ns, answer, "echo-reply", reply_mark(ns, skb), 0, skb))
 
 
 def _echo_reply(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

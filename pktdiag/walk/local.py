@@ -122,7 +122,7 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     elif SUMMED in skb.extra:
         from pktdiag.walk.summed import spoiled
 
-        if spoiled(walk, ns.id, skb):
+        if spoiled(walk, ns, skb):
             walk.drop(ns, "socket", dev, skb, "UDP_CSUM", "A rule changed its IPv6 header behind connection tracking, which had added up "
                       "its checksum by then: UDP takes it for damaged.", counters=("Udp6InErrors", "Udp6InCsumErrors"),
                       cause="summed-before")

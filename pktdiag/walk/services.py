@@ -59,7 +59,7 @@ class WalkServices:
             if kind == "log":
                 from pktdiag.netfilter.logline import line
             else:
-                from pktdiag.netfilter.logframe import ebtables_line as line
+                from pktdiag.netfilter.ebt_logline import line
             detail["line"] = line(ctx, prefix, flags)
             text = f"Kernel log: {detail['line']}"
         else:

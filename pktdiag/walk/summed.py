@@ -10,6 +10,7 @@ Sources: include/linux/skbuff.h (__skb_checksum_validate_complete), net/ipv6/ip6
 
 from __future__ import annotations
 
+from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter import checksum
 from pktdiag.netfilter.context import SUMMED, Skb, Unknown
 from pktdiag.walk.state import Walk
@@ -17,14 +18,15 @@ from pktdiag.walk.state import Walk
 CHECKSUM_BREAK = 76
 
 
-def spoiled(walk: Walk, netns: str, skb: Skb) -> bool:
+def spoiled(walk: Walk, ns: NamespaceView, skb: Skb) -> bool:
     """Whether udp6_csum_init() finds the sum wrong."""
     packet, noted = skb.packet, skb.extra.get(SUMMED)
-    if not isinstance(noted, tuple) or noted[:1] != (netns,) or packet.length - packet.header_length <= CHECKSUM_BREAK:
+    if not isinstance(noted, tuple) or noted[0] != ns.id or packet.length - packet.header_length <= CHECKSUM_BREAK or \
+            not checksum.conntrack_looks(ns):
         return False
     if noted[1:] == (packet.tos, packet.ttl):
         label = Unknown("a rule changed the packet's flow label, which was another one before")
-        if "flow label written" not in skb.extra or not walk.decide(label, ("flow label", netns)):
+        if "flow label written" not in skb.extra or not walk.decide(label, ("flow label", ns.id)):
             return False
     question = walk.question
     if walk.memory.get("replying") or (question.ingress is None and not question.header_included):

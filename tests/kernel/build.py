@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pktdiag.collect.netlink import attribute, text_attribute
+
 from .host import Host, Item, namespaces, of, restore_text, restore_tool
 from .lab import Netns
 
@@ -227,10 +229,7 @@ def _write_sysctl(path: str, value: str) -> bool:
 
 def make_accounting_object(name: str) -> None:
     """What ``nfacct add`` does; "…-packets-N", "…-bytes-N" have a quota. net/netfilter/nfnetlink_acct.c: nfnl_acct_new"""
-    def attribute(kind: int, value: bytes) -> bytes:
-        return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-    body = bytes(4) + attribute(1, name.encode() + b"\0")
+    body = bytes(4) + text_attribute(1, name)
     limited = re.search(r"-(packets|bytes)-(\d+)$", name)
     if limited:
         body += attribute(5, struct.pack(">I", 1 if limited[1] == "packets" else 2)) + attribute(6, struct.pack(">Q", int(limited[2])))

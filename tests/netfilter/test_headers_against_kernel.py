@@ -6,13 +6,10 @@ from __future__ import annotations
 import pytest
 
 from pktdiag.model.packet import Packet, parse_address
-from pktdiag.model.question import Question
 from pktdiag.netfilter.nft.load import ruleset
 from pktdiag.netfilter.xt.evaluate import load_table
-from pktdiag.walk.api import trace
 
 from .nft.conftest import Router, router
-from .nft.packets import frame, mac, send
 
 __all__ = ["router"]
 pytestmark = pytest.mark.root
@@ -157,13 +154,12 @@ def counted(router: Router) -> dict[tuple[str, str, str, int], tuple[int, str]]:
 def test_counters_move_as_predicted(loaded: Router, name: str) -> None:
     packet = PACKETS[name]
     view = loaded.view()
-    source, target = mac(loaded.names["client"], "eth0"), mac(loaded.names["router"], "up0")
-    found = trace(loaded.host, Question(view.id, packet, view.link_named("up0").ifindex, source, target, with_reply=False))
+    found = loaded.asked(packet)
     hits = {("xt" if hit.backend.endswith("-legacy") else "nft", hit.family, hit.table, hit.index)
             for hit in found.request.rules_hit if hit.index and hit.netns == view.id}
     unsure = {(hit.family, hit.table, hit.index) for hit in found.request.maybe_hit}
     before = counted(loaded)
-    send(loaded.names["client"], "eth0", frame(packet, source, target))
+    loaded.sent(packet)
     after = counted(loaded)
     moved = {key for key, (packets, _) in after.items() if packets > before[key][0]}
     wrong = [f"{'predicted' if key in hits else 'missed'}: {key} {after[key][1]}" for key in sorted(moved ^ hits) if key[1:] not in unsure]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -12,14 +11,15 @@ import pytest
 
 from pktdiag.model.packet import Arp, Packet
 from pktdiag.model.question import Question
+from pktdiag.model.trace import Trace
 from pktdiag.netfilter.context import Skb
-from pktdiag.netfilter.logframe import ebtables_line
+from pktdiag.netfilter.ebt_logline import line as ebtables_line
 from pktdiag.netfilter.logline import line
 from pktdiag.walk.api import trace
 from tests import kmsg
 
 from .nft.conftest import Lab, Router, router
-from .nft.packets import frame, mac, send
+from .nft.packets import frame, send
 from .test_headers_against_kernel import DST, KNOWN, PACKETS, SRC
 
 __all__ = ["router"]
@@ -60,23 +60,17 @@ add rule inet pdh late meta mark set 0x1f log prefix "{PREFIX}late " level debug
         yield router
 
 
+def foretold(found: Trace) -> list[str]:
+    return [step.detail["log"]["line"] for step in found.request.steps if step.detail and "log" in step.detail]  # type: ignore[index]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_lines(logging: Router, name: str) -> None:
-    packet = ALL[name]
-    view = logging.view()
-    source, target = mac(logging.names["client"], "eth0"), mac(logging.names["router"], "up0")
-    found = trace(logging.host, Question(view.id, packet, view.link_named("up0").ifindex, source, target, with_reply=False))
-    predicted = [step.detail["log"]["line"] for step in found.request.steps if step.detail and "log" in step.detail]  # type: ignore[index]
-    log = kmsg.Tail(PREFIX)
-    send(logging.names["client"], "eth0", frame(packet, source, target))
-    deadline = time.monotonic() + 3
-    while len(seen := log.lines()) < len(predicted) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    log.close()
+    predicted = foretold(logging.asked(ALL[name]))
     assert predicted
-    assert len(seen) == len(predicted), (seen, predicted)
-    wrong = [f"\nkernel    {line}\npredicted {expected}" for line, expected in zip(seen, predicted) if not kmsg.same(expected, line)]
-    assert not wrong, "".join(wrong)
+    with kmsg.Tail(PREFIX) as log:
+        logging.sent(ALL[name])
+        kmsg.compare(log.wait(len(predicted)), predicted)
 
 
 STATIONS = bytes.fromhex("020000000a01"), bytes.fromhex("020000000a02")
@@ -121,18 +115,12 @@ def test_lines_about_frames(bridge: Lab, name: str, tagged: bool) -> None:
     view = bridge.view()
     vlan = TAG if tagged else None
     found = trace(bridge.host, Question(view.id, packet, view.link_named("p0").ifindex, *STATIONS, vlan=vlan, with_reply=False))
-    predicted = [step.detail["log"]["line"] for step in found.request.steps if step.detail and "log" in step.detail]  # type: ignore[index]
-    log = kmsg.Tail(PREFIX)
-    made = frame(packet, *STATIONS)
-    send(bridge.names["client"], "eth0", made[:12] + b"\x81\x00" + TAG.to_bytes(2, "big") + made[12:] if tagged else made)
-    deadline = time.monotonic() + 3
-    while len(seen := log.lines()) < len(predicted) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    log.close()
+    predicted = foretold(found)
     assert len(predicted) == 4, found.request
-    assert len(seen) == len(predicted), (seen, predicted)
-    wrong = [f"\nkernel    {line}\npredicted {expected}" for line, expected in zip(seen, predicted) if not kmsg.same(expected, line)]
-    assert not wrong, "".join(wrong)
+    made = frame(packet, *STATIONS)
+    with kmsg.Tail(PREFIX) as log:
+        send(bridge.names["client"], "eth0", made[:12] + b"\x81\x00" + TAG.to_bytes(2, "big") + made[12:] if tagged else made)
+        kmsg.compare(log.wait(len(predicted)), predicted)
 
 
 def test_lines_about_arp(bridge: Lab) -> None:
@@ -142,12 +130,9 @@ def test_lines_about_arp(bridge: Lab) -> None:
     skb.arp, skb.ethertype, skb.src_mac, skb.dst_mac = asking, 0x0806, *STATIONS
     way: Any = SimpleNamespace(skb=skb, indev=view.link_named("p0"), outdev=view.link_named("p1"), ns=view)
     into: Any = SimpleNamespace(skb=skb, indev=way.indev, outdev=None, ns=view)
-    log = kmsg.Tail(PREFIX)
     body = struct.pack(">HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, *asking[1:])
-    send(bridge.names["client"], "eth0", STATIONS[1] + STATIONS[0] + b"\x08\x06" + body)
-    deadline = time.monotonic() + 3
-    while len(seen := log.lines()) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    log.close()
+    with kmsg.Tail(PREFIX) as log:
+        send(bridge.names["client"], "eth0", STATIONS[1] + STATIONS[0] + b"\x08\x06" + body)
+        seen = log.wait(4)
     predicted = [ebtables_line(way, f"{PREFIX}ebt", 2), line(way, f"{PREFIX}bridge ", 0x3F), line(into, f"{PREFIX}ingress ", 0)]
     assert all(any(kmsg.same(each, one) for one in seen) for each in predicted), (seen, predicted)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kmsg import Tail, logging_everywhere, same
+from tests.kmsg import Tail, compare, logging_everywhere
 
 from .engine import ROOT, run
 
@@ -92,16 +92,12 @@ def test_the_kernel_writes_what_was_predicted(lab: None, case: tuple[str, str, s
     answer = json.loads(done.stdout)
     predicted = [step["detail"]["log"]["line"] for step in answer["request"]["steps"] if "log" in (step.get("detail") or {})]
     assert predicted, answer["summary"]
-    log = Tail("pdl ")
-    ns(where, sys.executable, "-c", SENDER, proto, family, address, str(port), str(sport), str(payload))
-    deadline = time.monotonic() + 3
-    while True:
-        seen = [line for line in log.lines() if f"SPT={sport} " in line and "[" not in line and "SYN" in line + "SYN" * (proto == "udp")]
-        if len(seen) >= len(predicted) or time.monotonic() > deadline:
-            break
-        time.sleep(0.01)
-    log.close()
-    seen = seen[:len(predicted)]
-    assert len(seen) == len(predicted), (seen, predicted)
-    for line, expected in zip(seen, predicted):
-        assert same(expected, line), f"\nkernel    {line}\npredicted {expected}"
+    with Tail("pdl ") as log:
+        ns(where, sys.executable, "-c", SENDER, proto, family, address, str(port), str(sport), str(payload))
+        deadline = time.monotonic() + 3
+        while True:
+            seen = [line for line in log.lines() if f"SPT={sport} " in line and "[" not in line and "SYN" in line + "SYN" * (proto == "udp")]
+            if len(seen) >= len(predicted) or time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
+    compare(seen[:len(predicted)], predicted)

@@ -57,7 +57,9 @@ UDP: dict[str, Counter] = {
     "IgnoredMulti": benign("multicast datagrams no program here has joined"),
     "MemErrors": bad("datagrams lost because all UDP memory was used (net.ipv4.udp_mem)", "find the socket that is not read: ss -uamp"),
 }
-_PREFIXES = (("UdpLite6", UDP, "UDP-Lite over IPv6: "), ("UdpLite", UDP, "UDP-Lite: "), ("Udp6", UDP, "IPv6: "), ("Udp", UDP, ""),
+_UDP6 = {**UDP, "InCsumErrors": bad(UDP["InCsumErrors"].text, f"{UDP['InCsumErrors'].todo}, or for rules that write into the IPv6 header "
+                                    "behind conntrack (DSCP, HL, nft ip6 … set)")}
+_PREFIXES = (("UdpLite6", UDP, "UDP-Lite over IPv6: "), ("UdpLite", UDP, "UDP-Lite: "), ("Udp6", _UDP6, "IPv6: "), ("Udp", UDP, ""),
              ("Icmp6", ICMP, "IPv6: "), ("Icmp", ICMP, ""))
 
 
@@ -70,7 +72,5 @@ def find(name: str) -> Counter | None:
     for prefix, table, note in _PREFIXES:
         if name.startswith(prefix):
             known = table.get(name[len(prefix):])
-            if known is not None and name == "Udp6InCsumErrors":
-                known = known._replace(todo=f"{known.todo}, or for rules that write into the IPv6 header behind conntrack (DSCP, HL, nft ip6 … set)")
             return known._replace(text=note + known.text) if known is not None else None
     return None

@@ -14,8 +14,14 @@ from typing import Any
 import pytest
 
 from pktdiag.collect.live import LiveHost
+from pktdiag.model.packet import Packet
+from pktdiag.model.question import Question
+from pktdiag.model.trace import Trace
 from pktdiag.netfilter.nft.load import ruleset
 from pktdiag.netfilter.nft.rule import Rule
+from pktdiag.walk.api import trace
+
+from .packets import frame, mac, send
 
 FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 
@@ -79,6 +85,16 @@ class Router(Lab):
             self.ip(router, f"addr add {four}.1/24 dev {near}", f"addr add {six}:1/64 dev {near} nodad", f"link set {near} up",
                     f"neigh add {four}.2 lladdr {STATION} dev {near}", f"neigh add {six}:2 lladdr {STATION} dev {near}")
         self.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self._macs = mac(client, "eth0"), mac(router, "up0")
+
+    def asked(self, packet: Packet) -> Trace:
+        """The packet as a frame from the client, foretold."""
+        view = self.view()
+        return trace(self.host, Question(view.id, packet, view.link_named("up0").ifindex, *self._macs, with_reply=False))
+
+    def sent(self, packet: Packet) -> None:
+        """The same packet, for real."""
+        send(self.names["client"], "eth0", frame(packet, *self._macs))
 
 
 @pytest.fixture

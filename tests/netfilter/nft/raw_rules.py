@@ -5,22 +5,17 @@ from __future__ import annotations
 import socket
 import struct
 
+from pktdiag.collect.netlink import attribute, nested
+
 from .packets import inside
 
-NESTED = 0x8000
 Data = tuple[tuple[int, "bytes | int | Data"], ...]
 """Attributes: numbers are 32 bits in network order."""
 
 
 def attributes(data: Data) -> bytes:
-    made = b""
-    for kind, value in data:
-        if isinstance(value, tuple):
-            kind, value = kind | NESTED, attributes(value)
-        elif isinstance(value, int):
-            value = struct.pack(">I", value)
-        made += struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-    return made
+    return b"".join(nested(kind, attributes(value)) if isinstance(value, tuple) else
+                    attribute(kind, value.to_bytes(4, "big") if isinstance(value, int) else value) for kind, value in data)
 
 
 def expression(name: str, data: Data = ()) -> Data:

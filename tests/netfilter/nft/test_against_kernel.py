@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 
 from pktdiag.model.packet import Packet, parse_address
-from pktdiag.model.question import Question
 from pktdiag.netfilter.nft.load import ruleset
-from pktdiag.walk.api import trace
 
 from .conftest import Router
-from .packets import frame, mac, send
 
 pytestmark = pytest.mark.root
 MATCHES = [line for line in (Path(__file__).parent / "matches.txt").read_text().splitlines() if line and line[0] != "#"]
@@ -93,13 +90,11 @@ def test_counters_move_as_predicted(loaded: Router, name: str) -> None:
     loaded.run("conntrack", "-F", check=False)
     loaded.run("nft", "reset", "counters")
     view = loaded.view()
-    source, target = mac(loaded.names["client"], "eth0"), mac(loaded.names["router"], "up0")
-    up = view.link_named("up0")
-    found = trace(loaded.host, Question(view.id, packet, up.ifindex, source, target, with_reply=False))
+    found = loaded.asked(packet)
     hits = {(hit.chain, hit.index) for hit in found.request.rules_hit if hit.index and hit.netns == view.id}
     unsure = {(step.rule.chain, step.rule.index) for step in found.request.steps if step.rule and "only if" in step.text}
     before = counted(loaded)
-    send(loaded.names["client"], "eth0", frame(packet, source, target))
+    loaded.sent(packet)
     after = counted(loaded)
     moved = {key for key, packets in after.items() if packets > before[key]}
     view = loaded.view()

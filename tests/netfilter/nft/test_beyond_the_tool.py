@@ -7,12 +7,9 @@ import struct
 import pytest
 
 from pktdiag.model.packet import Packet, parse_address
-from pktdiag.model.question import Question
 from pktdiag.netfilter.nft.load import ruleset
-from pktdiag.walk.api import trace
 
 from .conftest import Router, router
-from .packets import frame, mac, send
 from .raw_rules import add_rule, equals, expression, payload
 
 __all__ = ["router"]
@@ -64,13 +61,11 @@ def counters(router: Router) -> list[int]:
 
 @pytest.mark.parametrize("name", PACKETS)
 def test_counters_move_as_predicted(loaded: Router, name: str) -> None:
-    view = loaded.view()
-    source, target = mac(loaded.names["client"], "eth0"), mac(loaded.names["router"], "up0")
-    found = trace(loaded.host, Question(view.id, PACKETS[name], view.link_named("up0").ifindex, source, target, with_reply=False))
+    found = loaded.asked(PACKETS[name])
     hits = [rule.index for rule in found.request.rules_hit if rule.table == "raw" and rule.index]
     unsure = [rule.index for rule in found.request.maybe_hit if rule.table == "raw"]
     before = counters(loaded)
-    send(loaded.names["client"], "eth0", frame(PACKETS[name], source, target))
+    loaded.sent(PACKETS[name])
     moved = [number for number, (was, now) in enumerate(zip(before, counters(loaded)), 1) if now > was]
     assert set(hits) <= set(moved) <= {*hits, *unsure}
     assert unsure == ([3, 4] if name == "vxlan" else [])  # what a tunnel carries is not asked about

@@ -6,12 +6,9 @@ import random
 
 import pytest
 
-from pktdiag.model.question import Question
 from pktdiag.netfilter.nft.load import ruleset
-from pktdiag.walk.api import trace
 
 from .conftest import Router
-from .packets import frame, mac, send
 from .test_against_kernel import PACKETS
 
 pytestmark = pytest.mark.root
@@ -65,12 +62,10 @@ def test_random_rulesets(router: Router, seed: int) -> None:
     assert not router.nft(text), text
     router.run("conntrack", "-F", check=False)
     packet = PACKETS[draw.choice(("udp", "syn"))]
-    source, target = mac(router.names["client"], "eth0"), mac(router.names["router"], "up0")
-    view = router.view()
-    found = trace(router.host, Question(view.id, packet, view.link_named("up0").ifindex, source, target, with_reply=False))
+    here, found = router.view().id, router.asked(packet)
     assert not found.request.outcomes, text
-    hits = {(hit.table, hit.chain, hit.index) for hit in found.request.rules_hit if hit.index and hit.netns == view.id}
-    send(router.names["client"], "eth0", frame(packet, source, target))
+    hits = {(hit.table, hit.chain, hit.index) for hit in found.request.rules_hit if hit.index and hit.netns == here}
+    router.sent(packet)
     view = router.view()
     moved = set()
     for table in ruleset(view).tables():

@@ -47,8 +47,7 @@ class CtGet(NamedTuple):
             return None
         if conn is None or ctinfo in (CtState.INVALID, CtState.UNTRACKED):
             return BREAK
-        value = _accounting(run, self.key, self.direction, conn) if self.key in (PKTS, BYTES, AVGPKT) \
-            else _value(self.key, self.direction, conn, ctinfo or 0)
+        value = _value(run, self.key, self.direction, conn, ctinfo or 0)
         if value is None:
             return BREAK
         if isinstance(value, bytes):
@@ -65,7 +64,7 @@ def _word(number: int, size: int = 4) -> bytes:
     return number.to_bytes(size, sys.byteorder)
 
 
-def _value(key: int, direction: int, conn: Conn, ctinfo: int) -> bytes | tuple[int, Var] | None:
+def _value(run: Run, key: int, direction: int, conn: Conn, ctinfo: int) -> bytes | tuple[int, Var] | None:
     v4 = len(conn.orig.src) == 4
     if key == DIRECTION:
         return bytes((REPLY if ctinfo >= 3 else ORIGINAL,))
@@ -95,6 +94,8 @@ def _value(key: int, direction: int, conn: Conn, ctinfo: int) -> bytes | tuple[i
         return _word(template.zone_of(direction == REPLY) if one_way else conn.zone, 2)  # type: ignore[attr-defined]
     if key == ID:
         return 4, Var("the connection's id", "ct id")
+    if key in (PKTS, BYTES, AVGPKT):
+        return _accounting(run, key, direction, conn)
     return _tuple_value(key, conn.reply if direction == REPLY else conn.orig, v4)
 
 
@@ -116,13 +117,12 @@ def _tuple_value(key: int, side: ConntrackTuple, v4: bool) -> bytes | None:
 
 def _accounting(run: Run, key: int, direction: int, conn: Conn) -> bytes | tuple[int, Var]:
     """Without the accounting extension all is zero."""
-    from pktdiag.conntrack.accounting import counts
+    from pktdiag.conntrack.accounting import counts, of_direction
 
     counted = counts(run.ns, conn)
     if counted is None:
         return 8, Var("the packets and bytes counted on the connection so far", ("ct acct", key, direction))
-    sides = (() if not counted else (0, 1) if direction == BOTH else (direction,))
-    packets, octets = (sum(counted[2 * side + at] for side in sides) for at in (0, 1))
+    packets, octets = of_direction(counted or (0, 0, 0, 0), direction)
     if key == AVGPKT:
         return _word(octets // packets if packets else 0, 8)
     return _word(packets if key == PKTS else octets, 8)

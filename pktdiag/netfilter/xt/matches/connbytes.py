@@ -40,7 +40,7 @@ def evaluate(info: ConnBytes, ctx: HookContext) -> Tri:
         return Unknown(f"the connection has carried {render(info, ctx.pf)}")
     if not counts:
         return False
-    packets, octets = ((counts[0], counts[1]), (counts[2], counts[3]), (counts[0] + counts[2], counts[1] + counts[3]))[info.direction]
+    packets, octets = accounting.of_direction(counts, info.direction)
     value = (packets, octets, octets // packets if packets else 0)[info.what]
     return info.low <= value <= info.high if info.high >= info.low else value < info.high or value > info.low
 

@@ -10,7 +10,6 @@ from pktdiag.netfilter.xt.matches.hbh import Opts, decode, evaluate_in, render_a
 __all__ = ["decode", "evaluate", "render"]
 
 
-
 def evaluate(info: Opts, ctx: HookContext) -> Tri:
     return evaluate_in(info, found(ctx.skb.packet, IPPROTO_DSTOPTS))
 

@@ -12,7 +12,6 @@ from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Opts", "decode", "evaluate", "evaluate_in", "render", "render_as"]
 
-
 LEN, OPTS, NSTRICT = 1, 2, 4
 
 

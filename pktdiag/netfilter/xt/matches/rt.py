@@ -13,7 +13,6 @@ from pktdiag.netfilter.xt.matches.ext6 import found
 
 __all__ = ["Rt", "decode", "evaluate", "render"]
 
-
 TYP, SGS, LEN, RES, FST, FST_NSTRICT = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 
 
