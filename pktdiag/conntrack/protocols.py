@@ -18,8 +18,7 @@ from pktdiag.model.kernel import (
     NF_INET_PRE_ROUTING,
 )
 from pktdiag.model.packet import Packet
-from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Conn
+from pktdiag.netfilter.context import Conn, HookContext
 
 ICMP_VALID_NEW = frozenset((8, 13, 15, 17))
 ICMPV6_VALID_NEW = frozenset((128, 139))
@@ -32,10 +31,11 @@ ICMPV6_UNTRACKED = frozenset((130, 131, 132, 133, 134, 135, 136, 143))
 """noct_valid_new: MLD and neighbour discovery are never tracked."""
 
 
-def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet) -> str:
+def handle(ctx: HookContext, conn: Conn, reply: bool, packet: Packet) -> str:
     """nf_conntrack_handle_packet(): "accept", "ignored", "invalid" or "repeat"."""
+    ns = ctx.ns
     if conn.orig.proto == IPPROTO_TCP:
-        return tcp.packet(ns, conn, reply, packet.tcp_flags)
+        return tcp.packet(ctx, conn, reply, packet.tcp_flags)
     if conn.orig.proto == IPPROTO_ICMP:
         if len(packet.dst) != 4 or conn.orig.dport >> 8 not in ICMP_VALID_NEW:
             return "invalid"
@@ -46,7 +46,7 @@ def handle(ns: NamespaceView, hook: int, conn: Conn, reply: bool, packet: Packet
         # udplite_error() sums the pseudo header up as if the protocol were UDP, so that no right checksum is right in PRE_ROUTING.
         from pktdiag.netfilter.checksum import conntrack_looks
 
-        if hook == NF_INET_PRE_ROUTING and conntrack_looks(ns):
+        if ctx.hook == NF_INET_PRE_ROUTING and conntrack_looks(ns):
             return "invalid"
     elif conn.orig.proto == IPPROTO_SCTP and has_ports(ns, IPPROTO_SCTP):
         from pktdiag.conntrack import sctp

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pktdiag.conntrack.status import IPS_ASSURED, IPS_SEEN_REPLY
 from pktdiag.conntrack.table import kill
 from pktdiag.model.kernel import TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, TCP_URG
-from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Conn
+from pktdiag.netfilter.context import Conn, HookContext, Unknown
 
 (NONE, SYN_SENT, SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT, LAST_ACK, TIME_WAIT, CLOSE, SYN_SENT2) = range(10)
 STATE_NAMES = ("NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
@@ -20,6 +19,7 @@ INVALID_STATE, IGNORE = 10, 11
 
 IDX_SYN, IDX_SYNACK, IDX_FIN, IDX_ACK, IDX_RST, IDX_NONE = range(6)
 
+RESET_BEFORE = Unknown("the closed connection ended with a reset from the same side: then a SYN opens it anew, else it goes past it")
 CLOSE_INIT = 0x04
 """IP_CT_TCP_FLAG_CLOSE_INIT: this side sent the first FIN."""
 
@@ -79,7 +79,7 @@ def _memory(conn: Conn) -> TcpMemory:
     return memory
 
 
-def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
+def packet(ctx: HookContext, conn: Conn, reply: bool, flags: int) -> str:
     """nf_conntrack_tcp_packet(): "accept", "ignored" (let through and not counted), "invalid" or "repeat" (the old connection is
     gone: look again)."""
     if flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG) not in _VALID_FLAGS:
@@ -89,15 +89,18 @@ def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
         state = _ORIGINAL[index][NONE]
         if state >= INVALID_STATE:
             return "invalid"
-        if state != SYN_SENT and ns.sysctl("net/netfilter/nf_conntrack_tcp_loose") == "0":
+        if state != SYN_SENT and ctx.ns.sysctl("net/netfilter/nf_conntrack_tcp_loose") == "0":
             return "invalid"
         conn.tcp_state = NONE
     memory = _memory(conn)
     old = conn.tcp_state or NONE
     new = (_REPLY if reply else _ORIGINAL)[index][old]
     if new == SYN_SENT and old >= TIME_WAIT:
-        reset = memory.last_dir == reply and memory.last_index == IDX_RST
-        if memory.close_init or reset or _reset_before(conn, memory):
+        if _past_unknown(conn, memory):
+            reset = memory.close_init or ctx.services.decide(RESET_BEFORE, ("reset before", ctx.ns.id, conn.orig))
+        else:
+            reset = memory.close_init or (memory.last_dir == reply and memory.last_index == IDX_RST)
+        if reset:
             kill(conn)
             return "repeat"
         new = IGNORE
@@ -128,6 +131,7 @@ def packet(ns: NamespaceView, conn: Conn, reply: bool, flags: int) -> str:
     return "accept"
 
 
-def _reset_before(conn: Conn, memory: TcpMemory) -> bool:
-    """An entry read from the kernel in CLOSE was most likely put there by a reset; ctnetlink does not tell by whom."""
+def _past_unknown(conn: Conn, memory: TcpMemory) -> bool:
+    """An entry read from the kernel in CLOSE: a reset put it there, of this side or the other one, or a REJECT here whose own reset
+    conntrack never sees (nf_ct_set_closing); ctnetlink does not tell."""
     return conn.entry is not None and memory.last_dir is None and conn.tcp_state == CLOSE

@@ -82,7 +82,7 @@ def conntrack_in(ctx: HookContext) -> HookResult:
             state = CtState.ESTABLISHED
         else:
             state = CtState.RELATED if conn.status & IPS_EXPECTED else CtState.NEW
-        verdict = protocols.handle(ctx.ns, ctx.hook, conn, reply, packet)
+        verdict = protocols.handle(ctx, conn, reply, packet)
         if verdict == "repeat":
             continue
         if verdict == "invalid":
