@@ -24,7 +24,7 @@ from pktdiag.model.trace import (
 from pktdiag.model.view import HostView, NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import device, ip_output
-from pktdiag.walk.explore import Chooser, explore
+from pktdiag.walk.explore import MAX_REPLAYS, Chooser, explore
 from pktdiag.walk.ip_forward import TOS_TO_PRIORITY
 from pktdiag.walk.state import Answer, LegRecord, Walk
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
+TOO_MANY = f"a combination of conditions beyond the {MAX_REPLAYS} that were followed, which all end alike, changes it"
 _BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
 
 
@@ -180,16 +181,14 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
     conditions = _conditions(list(groups.values()))
     outcomes = tuple(Outcome(conditions[number], main_fate(members[0][0]), tuple(members[0][0].sightings))
                      for number, members in enumerate(groups.values()))
-    single = len(groups) == 1 and complete
-    if single and fate.verdict != DEPENDS:
+    if len(groups) == 1:
         sure, maybe = _hits([record for record, _ in records])
-        counted, perhaps = _common([record.counters for record, _ in records])
-        return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                   sure, counted, exchange.assumptions, maybe_hit=maybe, maybe_counted=perhaps)
-    if single:
-        reason = fate.drop.text if fate.drop else "something that could not be read"
+        if complete and fate.verdict != DEPENDS:
+            counted, perhaps = _common([record.counters for record, _ in records])
+            return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
+                       sure, counted, exchange.assumptions, maybe_hit=maybe, maybe_counted=perhaps)
+        reason = TOO_MANY if not complete else fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
-        sure, maybe = _hits([record for record, _ in records])
         return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, sure, tuple(first.counters),
                    exchange.assumptions, maybe_hit=maybe)
     return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),

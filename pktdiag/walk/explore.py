@@ -1,8 +1,9 @@
 """Replaying a walk once per combination of unknowable conditions.
 
 A walk is deterministic once every :meth:`Walk.decide` has an answer. The first replay answers True everywhere; every later
-one takes a known prefix of answers, turns the last one round and goes on with True. Outcomes that are alike are merged,
-so a condition that changes nothing does not make the verdict ``depends``.
+one takes a known prefix of answers, turns the last one round and goes on with True. The first to come are those with one answer
+turned, then those with two: where there are too many to try them all, each condition has had its turn. Outcomes that are alike
+are merged, so a condition that changes nothing does not make the verdict ``depends``.
 """
 
 from __future__ import annotations
@@ -41,10 +42,9 @@ def explore(run: Callable[[Chooser], None]) -> tuple[list[Replay], bool]:
     """Calls ``run`` once per combination. Returns what each replay answered, and whether all combinations were tried."""
     pending: list[tuple[bool, ...]] = [()]
     done: list[Replay] = []
-    while pending:
+    for prefix in pending:  # grows meanwhile
         if len(done) >= MAX_REPLAYS:
             return done, False
-        prefix = pending.pop()
         chooser = Chooser(prefix)
         run(chooser)
         done.append(Replay(tuple(chooser.taken)))
