@@ -130,10 +130,10 @@ def _tell(ctx: HookContext, conn: Conn, source: bool, choice: choose.Choice) -> 
     icmp = after.proto in (IPPROTO_ICMP, IPPROTO_ICMPV6)
     if source:
         port = "a random port" if choice.random_port else None
-        old = format_address(before.src) if icmp or not after.sport else endpoint(before.src, before.sport)
+        old = format_address(before.src) if icmp or not after.sport else before.ends()[0]
         new = format_address(after.src) if icmp or not after.sport or port else endpoint(after.src, after.sport)
         ctx.services.note(ctx, f"Source NAT: {old} becomes {new}" + (f" with {port}." if port else "."))
     else:
-        old = format_address(before.dst) if icmp or not after.dport else endpoint(before.dst, before.dport)
+        old = format_address(before.dst) if icmp or not after.dport else before.ends()[1]
         new = format_address(after.dst) if icmp or not after.dport else endpoint(after.dst, after.dport)
         ctx.services.note(ctx, f"Destination NAT: {old} becomes {new}.")

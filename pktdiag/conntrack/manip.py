@@ -20,6 +20,7 @@ from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import Conn
 
 ICMP_REDIRECT, NDISC_REDIRECT = 5, 137
+_DRAWN = frozenset(("sport", "dport", "icmp_id"))
 
 
 def changes_source(hook: int) -> bool:
@@ -42,7 +43,24 @@ def apply(packet: Packet, conn: Conn, state: int | None, hook: int) -> Packet:
     target = invert(conn.orig if is_reply(state) else conn.reply)
     if target is None:
         return packet
-    return _rewrite(packet, target, changes_source(hook), bool(conn.extra.get("random-port")) and not is_reply(state))
+    source = changes_source(hook)
+    return _rewrite(packet, target, source, _drawn(conn, state, source))
+
+
+def remember_drawn(conn: Conn, packet: Packet) -> None:
+    """The ports and ids of a new connection that another namespace's NAT has drawn at random: as unknown when its answers are
+    turned back."""
+    drawn = packet.unknown & _DRAWN
+    if drawn:
+        conn.extra["drawn"] = drawn
+
+
+def _drawn(conn: Conn, state: int | None, source: bool) -> bool:
+    """Whether the port that this translation writes was drawn at random: here, or, of an answer turned back, before it came here."""
+    if not is_reply(state):
+        return "random-port" in conn.extra
+    drawn = conn.extra.get("drawn")
+    return isinstance(drawn, frozenset) and bool(drawn & {"dport" if source else "sport", "icmp_id"})
 
 
 def apply_error(packet: Packet, conn: Conn, state: int | None, hook: int) -> Packet | None:
@@ -58,13 +76,13 @@ def apply_error(packet: Packet, conn: Conn, state: int | None, hook: int) -> Pac
     target = invert(other)
     source = changes_source(hook)
     if packet.inner is not None:
-        packet = packet._replace(inner=_rewrite(packet.inner, other, not source, False))
+        packet = packet._replace(inner=_rewrite(packet.inner, other, not source, _drawn(conn, state, source)))
     if target is None:
         return packet
     return packet._replace(src=target.src) if source else packet._replace(dst=target.dst)
 
 
-def _rewrite(packet: Packet, target: ConntrackTuple, source: bool, random_port: bool) -> Packet:
+def _rewrite(packet: Packet, target: ConntrackTuple, source: bool, drawn: bool) -> Packet:
     """nf_nat_ipv4_manip_pkt() / nf_nat_ipv6_manip_pkt()"""
     packet = packet._replace(src=target.src) if source else packet._replace(dst=target.dst)
     if packet.fragment_offset:
@@ -73,14 +91,14 @@ def _rewrite(packet: Packet, target: ConntrackTuple, source: bool, random_port: 
         queries = ICMP_INVERSE if len(packet.dst) == 4 else ICMPV6_INVERSE
         if packet.icmp_type not in queries or packet.icmp_id == target.sport:
             return packet
-        unknown = packet.unknown | {"icmp_id"} if random_port else packet.unknown - {"icmp_id"}
+        unknown = packet.unknown | {"icmp_id"} if drawn else packet.unknown - {"icmp_id"}
         return packet._replace(icmp_id=target.sport, unknown=unknown)
     if not packet.has_ports or target.proto != packet.proto or (not target.sport and not target.dport):
         return packet
     field = "sport" if source else "dport"
     port = target.sport if source else target.dport
     unknown = packet.unknown
-    if random_port:
+    if drawn:
         unknown |= {field}
     elif port != (packet.sport if source else packet.dport):  # what was drawn elsewhere and is kept here stays unknown
         unknown -= {field}

@@ -6,7 +6,7 @@ nf_conntrack_proto_icmp.c (nf_conntrack_inet_error), nf_conntrack_proto.c (ipv4_
 
 from __future__ import annotations
 
-from pktdiag.conntrack import expect, protocols, table
+from pktdiag.conntrack import expect, manip, protocols, table
 from pktdiag.conntrack.accounting import account
 from pktdiag.conntrack.status import IPS_EXPECTED, IPS_OFFLOAD, IPS_SEEN_REPLY, STATE_WORDS, is_reply
 from pktdiag.conntrack.tuples import invert, tuple_of
@@ -184,6 +184,7 @@ def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn
     conn = Conn(tuple_, answer, ctx.ns.id)
     table.put_in_zone(conn, template)
     conn.helper = template.helper
+    manip.remember_drawn(conn, ctx.skb.packet)
     expected = expect.find(ctx.services.conns, ctx.ns, conn.zone, tuple_) if count is not None and count[0] else None
     if expected is not None:
         conn.status |= IPS_EXPECTED

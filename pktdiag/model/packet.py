@@ -135,13 +135,18 @@ class Packet(NamedTuple):
 
     def describe(self) -> str:
         """``tcp 198.51.100.1:40000 > 203.0.113.5:80``, in the order tcpdump prints."""
-        name = PROTO_NAMES.get(self.proto, f"proto {self.proto}")
-        if self.has_ports:
-            return f"{name} {endpoint(self.src, self.sport)} > {endpoint(self.dst, self.dport)}"
-        return f"{name} {format_address(self.src)} > {format_address(self.dst)}"
+        source, destination = self.ends()
+        return f"{PROTO_NAMES.get(self.proto, f'proto {self.proto}')} {source} > {destination}"
+
+    def ends(self) -> tuple[str, str]:
+        """Where from and where to, with the ports it has; ``?`` for one that is drawn at random."""
+        if not self.has_ports:
+            return format_address(self.src), format_address(self.dst)
+        return (endpoint(self.src, "?" if "sport" in self.unknown else self.sport),
+                endpoint(self.dst, "?" if "dport" in self.unknown else self.dport))
 
 
-def endpoint(address: Address, port: int) -> str:
+def endpoint(address: Address, port: int | str) -> str:
     """``192.0.2.1:80`` or ``[2001:db8::1]:80``."""
     text = format_address(address)
     return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pktdiag.conntrack import bind, manip
 from pktdiag.conntrack.status import is_reply
 from pktdiag.model.kernel import NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING
-from pktdiag.model.packet import Packet, endpoint, format_address
+from pktdiag.model.packet import Packet
 from pktdiag.netfilter.context import ACCEPT, Conn, CtState, HookContext, HookResult
 
 TYPE_CHECKING = False
@@ -67,9 +67,8 @@ def _way_again(ctx: HookContext, before: Packet) -> HookResult:
 def _tell(ctx: HookContext, before: Packet, after: Packet) -> None:
     """A translation settled earlier: of a later packet, of an answer (turned back), of an ICMP error."""
     source = manip.changes_source(ctx.hook)
-    old, new = ((before.src, before.sport), (after.src, after.sport)) if source else ((before.dst, before.dport), (after.dst, after.dport))
-    name = endpoint if before.has_ports else lambda address, port: format_address(address)
-    ctx.services.note(ctx, f"NAT of the connection: {'source' if source else 'destination'} {name(*old)} becomes {name(*new)}.")
+    old, new = (packet.ends()[0 if source else 1] for packet in (before, after))
+    ctx.services.note(ctx, f"NAT of the connection: {'source' if source else 'destination'} {old} becomes {new}.")
 
 
 def _choose(ctx: HookContext, conn: Conn, inside: tuple[Entry, ...]) -> HookResult:

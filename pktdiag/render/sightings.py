@@ -26,8 +26,9 @@ def pcap_filter(packet: Packet) -> str:
     for address in dict.fromkeys((packet.src, packet.dst)):
         if any(address):
             words.append(f"host {format_address(address)}")
-    if packet.has_ports:
-        words.append(f"port {min(packet.sport, packet.dport) or packet.dport}")
+    ports = [port for name, port in (("sport", packet.sport), ("dport", packet.dport)) if port and name not in packet.unknown]
+    if packet.has_ports and ports:
+        words.append(f"port {min(ports)}")
     return " and ".join(words)
 
 

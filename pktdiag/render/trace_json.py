@@ -53,15 +53,17 @@ def packet(of: Packet, mark: int | None = None) -> dict[str, Any]:
     if of.proto == IPPROTO_TCP:
         told["tcp_flags"] = of.tcp_flags
     if of.is_icmp:
-        told |= {"icmp_type": of.icmp_type, "icmp_code": of.icmp_code, "icmp_id": of.icmp_id}
+        told |= {"icmp_type": of.icmp_type, "icmp_code": of.icmp_code, "icmp_id": None if "icmp_id" in of.unknown else of.icmp_id}
     if of.inner is not None:
         told["inner"] = packet(of.inner)
     return told
 
 
 def _flow(of: Packet) -> dict[str, Any]:
-    return {"src": format_address(of.src), "dst": format_address(of.dst), "sport": of.sport if of.has_ports else None,
-            "dport": of.dport if of.has_ports else None, "proto": PROTO_NAMES.get(of.proto, str(of.proto))}
+    """Ports are null where there are none, and where one is drawn at random."""
+    sport, dport = (port if of.has_ports and name not in of.unknown else None for name, port in (("sport", of.sport), ("dport", of.dport)))
+    return {"src": format_address(of.src), "dst": format_address(of.dst), "sport": sport, "dport": dport,
+            "proto": PROTO_NAMES.get(of.proto, str(of.proto))}
 
 
 def rule(of: RuleRef | None) -> dict[str, Any] | None:

@@ -224,7 +224,7 @@ def _tcp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     if flags & TCP_ACK:
         sent = icmp.reset(walk, ns, skb, sock)
         walk.drop(ns, "socket", dev, skb, "TCP_FLAGS",
-                  f"{where} is listening and knows no connection from {endpoint(packet.src, packet.sport)}.",
+                  f"{where} is listening and knows no connection from {packet.ends()[0]}.",
                   counters=("TcpOutRsts",) if sent else (), cause="tcp-no-connection", answer="tcp reset" if sent else None)
     elif flags & TCP_RST:
         walk.drop(ns, "socket", dev, skb, "TCP_RESET", f"A reset for the listening socket {where} means nothing.", cause="tcp-state")

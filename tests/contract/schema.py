@@ -67,4 +67,4 @@ def check_end(end: dict[str, Any]) -> None:
     for sight in end["sightings"]:
         assert sight.keys() >= SIGHTING and sight["direction"] in ("in", "out") and NETNS.fullmatch(sight["netns"])
         assert isinstance(sight["proto"], str)
-        assert (sight["sport"] is None) == (sight["dport"] is None)
+        assert all(port is None or isinstance(port, int) for port in (sight["sport"], sight["dport"]))  # null: none, or drawn at random
