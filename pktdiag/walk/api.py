@@ -108,13 +108,21 @@ def _sending_socket(question: Question) -> Socket:
 
 
 def _walk_answer(walk: Walk) -> LegRecord | None:
-    """The reply leg: the first answer the request caused, walked from where it is made. Answers to answers are not."""
+    """The reply leg: the first answer the request caused, walked from where it is made, and its like: every copy of a flooded frame
+    is rejected. Answers to answers are not followed."""
     answers = walk.leg.answers
     if not answers:
         return None
-    answer = answers[0]
-    walk.leg = LegRecord(answer.packet)
+    first = answers[0]
+    walk.leg = LegRecord(first.packet)
     walk.memory["replying"] = True
+    for answer in answers:
+        if (answer.ns.id, answer.packet, answer.kind) == (first.ns.id, first.packet, first.kind):
+            _walk_one_answer(walk, answer)
+    return walk.leg
+
+
+def _walk_one_answer(walk: Walk, answer: Answer) -> None:
     skb = Skb(answer.packet, answer.mark)
     skb.extra["answer_to"] = answer.skb
     skb.extra["answer_kind"] = answer.kind
@@ -130,7 +138,6 @@ def _walk_answer(walk: Walk) -> LegRecord | None:
         skb.sock, skb.sock_ns = answer.sock, ns.id
     walk.guarded(lambda: _send_answer(walk, ns, answer, skb), ns, None, skb)
     walk.run_backlog()
-    return walk.leg
 
 
 def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> None:

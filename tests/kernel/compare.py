@@ -144,6 +144,8 @@ class Judgement:
         if reply is not None and fate.verdict == DELIVERED:
             # A drop before any device had the skb: the answer's, if that is what was predicted for it.
             ends = {each.reason for each in (reply.drop, *(outcome.fate.drop for outcome in reply.outcomes)) if each is not None}
+            if ends and reply.packet.dst == b"\xff\xff\xff\xff":
+                ends.add("INVALID_PROTO")  # the copy for this host itself: nobody takes an echo reply that was for all
             drops = [d for d in drops if not (d.kind == "?" and d.reason in ends)]
         if fate.verdict == DELIVERED:
             self._delivered(fate, [d.reason for d in drops if not self._taken(d)])
