@@ -63,10 +63,12 @@ def ingress_as_inet(ctx: HookContext, chain: BaseChain) -> HookResult:
     """nft_do_chain_inet_ingress() (net/netfilter/nft_chain_filter.c): IPv4 and IPv6 only, with the inet ingress hook."""
     from pktdiag.netfilter.nft.evaluate import run_base_chain
 
-    if ctx.skb.ethertype not in (0x0800, 0x86DD):
-        return ACCEPT
-    pf = NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6
-    return run_base_chain(ctx._replace(pf=pf, hook=NF_INET_INGRESS), chain)
+    return run_base_chain(as_inet(ctx), chain) if ctx.skb.ethertype in (0x0800, 0x86DD) else ACCEPT
+
+
+def as_inet(ctx: HookContext) -> HookContext:
+    """The ingress of a device as chains of the inet family see it."""
+    return ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6, hook=NF_INET_INGRESS)
 
 
 def unknown_function(ctx: HookContext, function: str, module: str) -> HookResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.model.host import Link
+from pktdiag.model.kernel import NFPROTO_NETDEV
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter import hooks
 from pktdiag.netfilter.context import HookContext, HookResult, Skb
@@ -37,6 +38,10 @@ def run_hook(walk: Walk, ns: NamespaceView, pf: int, hook: int, skb: Skb, indev:
         if result.answer:
             from pktdiag.walk import icmp
 
+            if pf == NFPROTO_NETDEV and result.rule is not None and result.rule.family == "inet":
+                from pktdiag.netfilter.own_hooks import as_inet
+
+                ctx = as_inet(ctx)
             answer = icmp.netfilter_answer(walk, ctx, result.answer)
         walk.drop(ns, stage, device, skb, result.reason or "NETFILTER_DROP", result.text or "A netfilter rule drops it.",
                   rule=result.rule, cause=result.cause or "rule-drop", answer=answer)

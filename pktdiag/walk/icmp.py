@@ -14,6 +14,7 @@ from pktdiag.model.kernel import (
     IPPROTO_ICMPV6,
     IPPROTO_NONE,
     IPPROTO_TCP,
+    NF_INET_INGRESS,
     NF_INET_PRE_ROUTING,
     NFPROTO_BRIDGE,
     NFPROTO_NETDEV,
@@ -227,7 +228,7 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
                        length=28 + min(536, packet.length) if v4 else 48 + min(1220, packet.length))
         walk.answer(Answer(ctx.ns, frame, "icmp-error", 0, 0, skb, True, raw, frames))
         return answer
-    if ctx.hook == NF_INET_PRE_ROUTING and skb.route is None:
+    if ctx.hook in (NF_INET_PRE_ROUTING, NF_INET_INGRESS) and skb.route is None:
         # nf_reject_fill_skb_dst(), nf_reject6_fill_skb_dst(): by the address alone; without a way nothing is tried, nor counted
         asker = Packet(src=bytes(len(packet.src)), dst=packet.src, proto=0, tcp_flags=0)
         if route.output(walk, ctx.ns, asker, any_source=True).kind == "error":
