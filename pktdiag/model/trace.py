@@ -121,6 +121,8 @@ class Fate(NamedTuple):
     device: str
     duplicate: bool = False
     """Of a copy that a rule sent elsewhere (TEE, dup): not what was asked about."""
+    mark: int = 0
+    """skb mark."""
 
 
 class Outcome(NamedTuple):
@@ -148,8 +150,8 @@ class Leg(NamedTuple):
     """(netns, nstat name) for every SNMP/TcpExt counter the packet moves on its way, in order, repeated if moved twice."""
     assumptions: tuple[str, ...]
     """What the question left open and the walk had to assume, each with the flag that settles it."""
-    mark: int = 0
-    """skb mark of the packet as it ends up."""
+    mark: int | None = 0
+    """skb mark of the packet as it ends up; None: a condition that changes nothing else about the packet gives it one or another."""
     maybe_hit: tuple[RuleRef, ...] = ()
     """Rules whose counter moves or not by a condition that changes nothing else about the packet."""
     maybe_counted: tuple[tuple[str, str], ...] = ()

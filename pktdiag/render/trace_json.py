@@ -35,7 +35,7 @@ def document(trace: Trace, question: Question, places: Places) -> dict[str, Any]
 
 def leg(of: Leg, places: Places) -> dict[str, Any]:
     return {
-        "verdict": of.verdict, "packet": packet(of.packet, of.mark), "receiver": _receiver(of.receiver, places),
+        "verdict": of.verdict, "packet": {**packet(of.packet), "mark": of.mark}, "receiver": _receiver(of.receiver, places),
         "drop": _drop(of.drop, places), "sightings": [_sighting(s, places) for s in of.sightings],
         "steps": [_step(s, places) for s in of.steps], "outcomes": [_outcome(o, places) for o in of.outcomes],
         "rules_hit": [rule(r) for r in of.rules_hit],

@@ -190,16 +190,17 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
                      for number, members in enumerate(groups.values()))
     if len(groups) == 1:
         sure, maybe = _hits([record for record, _ in records])
+        mark = fate.mark if all(main_fate(record).mark == fate.mark for record, _ in records) else None
         if complete and fate.verdict != DEPENDS:
             counted, perhaps = _common([record.counters for record, _ in records])
             return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                       sure, counted, exchange.assumptions, maybe_hit=maybe, maybe_counted=perhaps)
+                       sure, counted, exchange.assumptions, mark, maybe_hit=maybe, maybe_counted=perhaps)
         reason = TOO_MANY if not complete else fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
         return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, sure, tuple(first.counters),
-                   exchange.assumptions, maybe_hit=maybe)
+                   exchange.assumptions, mark, maybe_hit=maybe)
     return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),
-               tuple(first.counters), exchange.assumptions)
+               tuple(first.counters), exchange.assumptions, None if len({outcome.fate.mark for outcome in outcomes}) > 1 else fate.mark)
 
 
 def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:

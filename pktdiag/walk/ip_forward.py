@@ -59,9 +59,7 @@ def _counts_early(ns: NamespaceView) -> bool:
 
 def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: RouteResult, out: Link) -> bool:
     packet = skb.packet
-    if skb.pkt_type != PACKET_HOST:
-        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
-                  "broadcast or multicast.", cause="not-for-forwarding")
+    if not _free_to_go(walk, ns, dev, skb, out):
         return False
     if packet.ip_options:
         from pktdiag.walk import ip_options
@@ -84,6 +82,19 @@ def _checks4(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
     return True
 
 
+def _free_to_go(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, out: Link) -> bool:
+    """What ip_forward() and ip6_forward() look at before the packet itself."""
+    if skb.pkt_type != PACKET_HOST:
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
+                  "broadcast or multicast.", cause="not-for-forwarding")
+        return False
+    if skb.tproxy_sock is not None:  # skb->sk
+        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", f"TPROXY gave it to a socket of this host, but the routes send it on through "
+                  f"{out.name}: what has a socket is not forwarded.", cause="tproxy-forwarded")
+        return False
+    return True
+
+
 def _alerted(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     walk.deliver(ns, dev, skb, Receiver(ns.id, None, None, walk.host.container_of(ns.id), None),
                  "A raw socket that asked for router alerts takes it instead of sending it on.")
@@ -96,9 +107,7 @@ def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
                   "The destination is not an address of this namespace, and it does not forward IPv6 (net.ipv6.conf.all.forwarding=0).",
                   counters=("Ip6InAddrErrors",), cause="not-forwarding")
         return False
-    if skb.pkt_type != PACKET_HOST:
-        walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", "Only frames addressed to this host are forwarded; this one came as "
-                  "broadcast or multicast.", cause="not-for-forwarding")
+    if not _free_to_go(walk, ns, dev, skb, out):
         return False
     if packet.ext_headers:
         from pktdiag.walk import exthdrs

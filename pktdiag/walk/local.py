@@ -85,7 +85,10 @@ def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, packet: Pack
     if own.proto != expected.proto or own.dst != expected.src:
         return False
     if own.has_ports:
-        if own.dport != expected.sport or own.src != expected.dst or own.sport != expected.dport:
+        if own.dport != expected.sport:
+            return False
+        if (own.src, own.sport) != (expected.dst, expected.dport) and (
+                packet.proto != IPPROTO_UDP or not walk.memory.get("replying") or _client_is_connected(walk, ns, expected)):
             return False
     elif not own.is_icmp and not walk.memory.get("replying"):
         return False  # nothing tells a packet to oneself from its answer but that it is the first
@@ -106,6 +109,12 @@ def _choose(walk: Walk, ns: NamespaceView, found: list[Socket]) -> Socket:
                                f"{sock.inode} is chosen"), ("socket", ns.id, sock.inode)):
             return sock
     return found[-1]
+
+
+def _client_is_connected(walk: Walk, ns: NamespaceView, asked: Packet) -> bool:
+    """UDP answers from elsewhere are for sockets alone that never called connect() (compute_score)."""
+    return walk.decide(Unknown(f"the sender's UDP socket is connected to {asked.ends()[1]}, and takes answers from there alone"),
+                       ("client connected", ns.id))
 
 
 def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
@@ -145,7 +154,10 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     walk.count(ns, base + "InDatagrams")
     _delivered(walk, ns, dev, skb, sock)
     if walk.question.with_reply:
-        icmp.answer_with(walk, ns, skb, sock, "udp-reply", _said(reply_packet(packet)))
+        answer = _said(reply_packet(packet))
+        if isinstance(skb.tproxy_sock, Socket):  # its own port, whatever was asked for
+            answer = answer._replace(sport=sock.lport)
+        icmp.answer_with(walk, ns, skb, sock, "udp-reply", answer)
 
 
 def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:

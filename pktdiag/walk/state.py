@@ -173,16 +173,16 @@ class Walk:
         self.count(ns, *counters)
         drop = Drop(reason, stage, ns.id, name, rule, counters, text, answer, cause, because)
         self.step(ns, stage, device, text, rule=rule, detail={"drop": reason})
-        self._end(Fate(REJECTED if answer else DROPPED, skb.packet, None, drop, ns.id, name))
+        self._end(Fate(REJECTED if answer else DROPPED, skb.packet, None, drop, ns.id, name, mark=skb.mark))
 
     def deliver(self, ns: NamespaceView, device: Link | None, skb: Skb, receiver: Receiver, text: str) -> None:
         self.step(ns, "socket", device, text, detail={"receiver": receiver.socket})
-        self._end(Fate(DELIVERED, skb.packet, receiver, None, ns.id, device.name if device else ""))
+        self._end(Fate(DELIVERED, skb.packet, receiver, None, ns.id, device.name if device else "", mark=skb.mark))
 
     def leave(self, ns: NamespaceView, device: Link, skb: Skb, text: str) -> None:
         """Handed to a device whose other end is not on this host."""
         self.step(ns, "device-transmit", device, text)
-        self._end(Fate(LEFT_HOST, skb.packet, None, None, ns.id, device.name))
+        self._end(Fate(LEFT_HOST, skb.packet, None, None, ns.id, device.name, mark=skb.mark))
 
     def unsure(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, condition: str) -> None:
         """The walk cannot go on: beyond here nothing is known. ``condition`` says on what it depends."""
@@ -190,7 +190,8 @@ class Walk:
         if self.silent:
             self.memory.setdefault("doubts", []).append(condition)
         self.step(ns, stage, device, f"It depends on {condition}.", detail={"condition": condition})
-        self._end(Fate(DEPENDS, skb.packet, None, Drop("", stage, ns.id, name, None, (), condition, None, "unknown"), ns.id, name))
+        drop = Drop("", stage, ns.id, name, None, (), condition, None, "unknown")
+        self._end(Fate(DEPENDS, skb.packet, None, drop, ns.id, name, mark=skb.mark))
 
     # -- the softirq backlog --------------------------------------------------------------------------------------
     def enqueue(self, event: Callable[[], None], ns: NamespaceView, device: Link | None, skb: Skb) -> None:

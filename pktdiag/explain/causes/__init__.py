@@ -6,7 +6,7 @@ and at the host, never at who the user is.
 
 from __future__ import annotations
 
-from pktdiag.explain.causes import bridge, conntrack, forwarding, listener, neighbours, routing, rules, sizes
+from pktdiag.explain.causes import bridge, conntrack, forwarding, listener, neighbours, routing, rules, sizes, tproxy
 from pktdiag.explain.causes.case import Case, Finding
 from pktdiag.explain.causes.words import at, capital, rejected, sentence
 
@@ -15,6 +15,7 @@ _BY_CAUSE = {
     "listen-overflow": listener.overflow,
     "tcp-no-connection": listener.no_connection,
     "not-forwarding": forwarding.not_forwarding,
+    "tproxy-forwarded": tproxy.sent_on,
     "rp-filter": routing.rp_filter,
     "martian": routing.martian,
     "no-route": routing.no_route,

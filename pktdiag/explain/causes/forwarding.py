@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pktdiag.explain.causes import tproxy
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
 from pktdiag.explain.causes.words import capital
 from pktdiag.explain.whatif.changes import Change, SetSysctl
@@ -12,6 +13,8 @@ from pktdiag.walk import addresses as addr
 
 def not_forwarding(case: Case) -> Finding:
     """ip_forward=0, for the whole namespace or on the one interface."""
+    if tproxy.rule_of(case) is not None:  # it was never meant to be forwarded
+        return tproxy.sent_on(case)
     v4 = case.packet.family == AF_INET
     dev = case.drop.device
     if not v4:

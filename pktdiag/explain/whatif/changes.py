@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pktdiag.model.host import ConntrackTuple, Route
+from pktdiag.model.host import ConntrackTuple, Route, RouteRule
 from pktdiag.model.record import NamedTuple
 
 
@@ -69,6 +69,14 @@ class RemoveRoute(NamedTuple):
     route: Route
 
 
+class AddRouteRule(NamedTuple):
+    """Ahead of all others of its priority."""
+
+    netns: str
+    family: int
+    rule: RouteRule
+
+
 class RemoveRouteRule(NamedTuple):
     netns: str
     family: int
@@ -82,5 +90,5 @@ class ForgetConnection(NamedTuple):
     orig: ConntrackTuple
 
 
-Change = (SetSysctl | InsertNftRule | AddNatChain | InsertLegacyRule | ChangeLink | AddRoute | RemoveRoute | RemoveRouteRule
-          | ForgetConnection)
+Change = (SetSysctl | InsertNftRule | AddNatChain | InsertLegacyRule | ChangeLink | AddRoute | RemoveRoute | AddRouteRule
+          | RemoveRouteRule | ForgetConnection)

@@ -9,6 +9,7 @@ from pktdiag.explain.whatif import nft_rule, xt_rule
 from pktdiag.explain.whatif.changes import (
     AddNatChain,
     AddRoute,
+    AddRouteRule,
     Change,
     ChangeLink,
     ForgetConnection,
@@ -84,13 +85,15 @@ class OverlayNamespace:
         return [*added, *(route for route in self._base.routes(family, table) if route not in gone)]
 
     def learned_route(self, packet: Packet, oif: int, mark: int, own: bool) -> Route | None:
-        if any(isinstance(change, AddRoute | RemoveRoute | RemoveRouteRule) for change in self._changes):
+        if any(isinstance(change, AddRoute | RemoveRoute | AddRouteRule | RemoveRouteRule) for change in self._changes):
             return None  # a changed route has learned nothing
         return self._base.learned_route(packet, oif, mark, own)
 
     def route_rules(self, family: int) -> Sequence[RouteRule]:
         gone = {change.priority for change in self._changes if isinstance(change, RemoveRouteRule) and change.family == family}
-        return [rule for rule in self._base.route_rules(family) if rule.priority not in gone]
+        added = [change.rule for change in self._changes if isinstance(change, AddRouteRule) and change.family == family]
+        left = [rule for rule in self._base.route_rules(family) if rule.priority not in gone]
+        return sorted((*added, *left), key=lambda rule: rule.priority)  # stable: the added ones first
 
     def conntrack_get(self, tuple_: ConntrackTuple, reply: bool, zone: int) -> ConntrackEntry | None:
         found = self._base.conntrack_get(tuple_, reply, zone)
