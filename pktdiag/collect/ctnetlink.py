@@ -140,7 +140,7 @@ def decode_expectation(payload: bytes) -> Expectation:
     found = attributes(payload, 4)
     helper = found.get(CTA_EXPECT_HELP_NAME)
     master = found[CTA_EXPECT_MASTER]
-    zone = attributes(master).get(CTA_TUPLE_ZONE) or found.get(CTA_EXPECT_ZONE, b"")
+    zone = attributes(master).get(CTA_TUPLE_ZONE) or found.get(CTA_EXPECT_ZONE)
     return Expectation(decode_tuple(found[CTA_EXPECT_TUPLE]), decode_tuple(found[CTA_EXPECT_MASK]), decode_tuple(master),
-                       be(zone), None if helper is None else text(helper),
+                       None if zone is None else be(zone), None if helper is None else text(helper),
                        bool(be(found.get(CTA_EXPECT_FLAGS, b"")) & NF_CT_EXPECT_INACTIVE))

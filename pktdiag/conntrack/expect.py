@@ -22,10 +22,15 @@ def known(conns: dict[object, object], ns: NamespaceView) -> list[Expectation]:
 def find(conns: dict[object, object], ns: NamespaceView, zone: int, tuple_: ConntrackTuple) -> Expectation | None:
     """nf_ct_find_expectation(): the one a new connection fulfils, and uses up. Raises Unreadable."""
     for each in known(conns, ns):
-        if not each.inactive and each.zone == zone and _fits(each, tuple_) and not conns.get(("fulfilled", ns.id, each)):
+        if not each.inactive and _fits(each, tuple_) and _in_zone(ns, each, zone) and not conns.get(("fulfilled", ns.id, each)):
             conns[("fulfilled", ns.id, each)] = True
             return each
     return None
+
+
+def _in_zone(ns: NamespaceView, each: Expectation, zone: int) -> bool:
+    """An expectation is in the zone of the connection that announced it, which can be looked for there."""
+    return each.zone == zone if each.zone is not None else ns.conntrack_get(each.master, False, zone) is not None
 
 
 def _fits(each: Expectation, tuple_: ConntrackTuple) -> bool:
@@ -47,8 +52,8 @@ def announce(conns: dict[object, object], ns: NamespaceView, conn: Conn, inet: b
     tuple_ = ConntrackTuple(conn.reply.src[:size], conn.reply.dst[:size], proto, 0, port)
     for each in known(conns, ns):
         other = each.tuple
-        if each.zone == conn.zone and (other.dst, other.dport, other.proto) == (tuple_.dst, port, proto) \
-                and _masked(other.src, each.mask.src) == _masked(tuple_.src, each.mask.src):
+        if (other.dst, other.dport, other.proto) == (tuple_.dst, port, proto) \
+                and _masked(other.src, each.mask.src) == _masked(tuple_.src, each.mask.src) and _in_zone(ns, each, conn.zone):
             return each.master == conn.orig and other.src == tuple_.src  # its own is made anew
     made = conns.get((_MADE, ns.id), ())
     new = Expectation(tuple_, ConntrackTuple(b"\xff" * size, b"\xff" * size, proto, 0, 0xFFFF), conn.orig, conn.zone)

@@ -189,7 +189,7 @@ def _new(ctx: HookContext, template: CtTemplate, tuple_: ConntrackTuple) -> Conn
     if expected is not None:
         conn.status |= IPS_EXPECTED
         conn.helper = expected.helper or conn.helper
-        master = _find_in(ctx, expected.zone, expected.master)
+        master = _find_in(ctx, conn.zone, expected.master)
         if master is not None:
             conn.master, conn.mark = master[0], master[0].mark
     return conn

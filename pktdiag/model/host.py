@@ -335,7 +335,8 @@ class Expectation(NamedTuple):
     """What of the source must fit; the destination has to be the same altogether."""
     master: ConntrackTuple
     """The original direction of the connection that it came from."""
-    zone: int = 0
+    zone: int | None = 0
+    """Its master's; None: the kernel does not tell (ctnetlink_exp_dump_expect() of Linux 6.18 and before)."""
     helper: str | None = None
     inactive: bool = False
 
