@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,12 +44,12 @@ class Tail:
             if text.startswith(self._prefix):
                 self._lines.append(text.split("\n")[0].rstrip())
 
-    def wait(self, count: int) -> list[str]:
-        """As :meth:`lines`, once there are so many, or after three seconds."""
+    def wait(self, count: int, wanted: Callable[[str], bool] = bool) -> list[str]:
+        """Those of :meth:`lines` that are wanted, once there are so many, or after three seconds."""
         deadline = time.monotonic() + 3
-        while len(self.lines()) < count and time.monotonic() < deadline:
+        while len(seen := [line for line in self.lines() if wanted(line)]) < count and time.monotonic() < deadline:
             time.sleep(0.01)
-        return self._lines
+        return seen
 
     def __enter__(self) -> Tail:
         return self

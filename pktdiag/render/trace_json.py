@@ -25,7 +25,7 @@ def document(trace: Trace, question: Question, places: Places) -> dict[str, Any]
     return {
         "schema": SCHEMA, "verdict": trace.verdict, "summary": trace.summary,
         "question": {"netns": question.netns, **_name(places, question.netns), "ingress": question.ingress,
-                     "packet": packet(question.packet, question.mark), "state": question.state, "uid": question.uid},
+                     "packet": {**packet(question.packet), "mark": question.mark}, "state": question.state, "uid": question.uid},
         "request": leg(trace.request, places),
         "reply": leg(trace.reply, places) if trace.reply is not None else None,
         "fixes": [{"why": fix.why, "commands": list(fix.commands), "verified": fix.verified} for fix in trace.fixes],
@@ -43,13 +43,11 @@ def leg(of: Leg, places: Places) -> dict[str, Any]:
     }
 
 
-def packet(of: Packet, mark: int | None = None) -> dict[str, Any]:
+def packet(of: Packet) -> dict[str, Any]:
     """Addresses as text, ports null for protocols without them, bytes as lengths."""
     told: dict[str, Any] = {
         **_flow(of), "ttl": of.ttl, "tos": of.tos, "length": of.length, "df": of.df, "family": 4 if len(of.dst) == 4 else 6,
     }
-    if mark is not None:
-        told["mark"] = mark
     if of.proto == IPPROTO_TCP:
         told["tcp_flags"] = of.tcp_flags
     if of.is_icmp:

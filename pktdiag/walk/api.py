@@ -188,9 +188,10 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
     conditions = _conditions(list(groups.values()))
     outcomes = tuple(Outcome(conditions[number], main_fate(members[0][0]), tuple(members[0][0].sightings))
                      for number, members in enumerate(groups.values()))
+    marks = {main_fate(record).mark for record, _ in records}
+    mark = fate.mark if len(marks) == 1 else None
     if len(groups) == 1:
         sure, maybe = _hits([record for record, _ in records])
-        mark = fate.mark if all(main_fate(record).mark == fate.mark for record, _ in records) else None
         if complete and fate.verdict != DEPENDS:
             counted, perhaps = _common([record.counters for record, _ in records])
             return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
@@ -200,7 +201,7 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
         return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, sure, tuple(first.counters),
                    exchange.assumptions, mark, maybe_hit=maybe)
     return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, tuple(first.hits),
-               tuple(first.counters), exchange.assumptions, None if len({outcome.fate.mark for outcome in outcomes}) > 1 else fate.mark)
+               tuple(first.counters), exchange.assumptions, mark)
 
 
 def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef, ...]]:

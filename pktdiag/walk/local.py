@@ -154,10 +154,8 @@ def _udp(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     walk.count(ns, base + "InDatagrams")
     _delivered(walk, ns, dev, skb, sock)
     if walk.question.with_reply:
-        answer = _said(reply_packet(packet))
-        if isinstance(skb.tproxy_sock, Socket):  # its own port, whatever was asked for
-            answer = answer._replace(sport=sock.lport)
-        icmp.answer_with(walk, ns, skb, sock, "udp-reply", answer)
+        # From its own port, which TPROXY makes another one than was asked for.
+        icmp.answer_with(walk, ns, skb, sock, "udp-reply", _said(reply_packet(packet)._replace(sport=sock.lport)))
 
 
 def _arrived_on(ns: NamespaceView, skb: Skb, dev: Link) -> Link:

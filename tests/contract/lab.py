@@ -143,6 +143,13 @@ class Lab:
         for place in self.places.values():
             subprocess.run(["ip", "netns", "delete", place.name], capture_output=True, check=False)
 
+    def pair(self) -> None:
+        """src --- dst: 198.51.100.1 and .2, 2001:db8:1::1 and ::2, each on its eth0."""
+        self.netns("src", "dst")
+        self.wire("src", "eth0", "dst", "eth0")
+        for name, last in (("src", 1), ("dst", 2)):
+            self.sh(name, f"ip a add 198.51.100.{last}/24 dev eth0; ip a add 2001:db8:1::{last}/64 dev eth0 nodad")
+
     # -- asking -----------------------------------------------------------------------------------------------------
     def ask(self, at: str, *words: str, command: str = "why-dropped") -> dict[str, Any]:
         """The answer as an outside program gets it, held to the contract; ``exit`` is the status."""

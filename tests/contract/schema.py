@@ -28,17 +28,18 @@ def check_trace(document: dict[str, Any], status: int, fixes: bool = True) -> No
         assert document["verdict"] == reply["verdict"]
     else:
         assert document["verdict"] == document["request"]["verdict"]
+    drawn = any("with a random port" in step["text"] for leg in (document["request"], reply) if leg is not None for step in leg["steps"])
     for leg in (document["request"], reply):
         if leg is not None:
-            check_leg(leg)
+            check_leg(leg, drawn)
     for fix in document["fixes"]:
         assert {"why", "commands", "verified"} <= fix.keys()
         assert isinstance(fix["verified"], bool) and all(isinstance(c, str) and c for c in fix["commands"])
 
 
-def check_leg(leg: dict[str, Any]) -> None:
+def check_leg(leg: dict[str, Any], drawn: bool = False) -> None:
     assert leg.keys() >= LEG and leg["packet"].keys() >= PACKET, leg.keys()
-    check_end(leg)
+    check_end(leg, drawn)
     assert leg["steps"]
     for step in leg["steps"]:
         assert step.keys() >= STEP and NETNS.fullmatch(step["netns"]) and step["text"]
@@ -47,11 +48,11 @@ def check_leg(leg: dict[str, Any]) -> None:
         assert outcome.keys() >= OUTCOME and outcome["condition"]
         assert outcome["verdict"] in VERDICTS  # depends: it could not be followed to an end
         if outcome["verdict"] != "depends":
-            check_end(outcome)
+            check_end(outcome, drawn)
 
 
-def check_end(end: dict[str, Any]) -> None:
-    """What a leg and an outcome have in common."""
+def check_end(end: dict[str, Any], drawn: bool = False) -> None:
+    """What a leg and an outcome have in common. ``drawn``: NAT draws source ports at random on the way, which are null then."""
     drop, receiver = end["drop"], end["receiver"]
     assert (drop is not None) == (end["verdict"] in ("dropped", "rejected")), end["verdict"]
     if end["verdict"] == "delivered":
@@ -67,4 +68,5 @@ def check_end(end: dict[str, Any]) -> None:
     for sight in end["sightings"]:
         assert sight.keys() >= SIGHTING and sight["direction"] in ("in", "out") and NETNS.fullmatch(sight["netns"])
         assert isinstance(sight["proto"], str)
-        assert all(port is None or isinstance(port, int) for port in (sight["sport"], sight["dport"]))  # null: none, or drawn at random
+        assert all(port is None or isinstance(port, int) for port in (sight["sport"], sight["dport"]))
+        assert drawn or (sight["sport"] is None) == (sight["dport"] is None)

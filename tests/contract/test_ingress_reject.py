@@ -16,10 +16,7 @@ ENDS = {"ip": ("198.51.100.1", "198.51.100.2"), "ip6": ("2001:db8:1::1", "2001:d
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     made = Lab("ingress")
     try:
-        made.netns("src", "dst")
-        made.wire("src", "eth0", "dst", "eth0")
-        for name, last in (("src", 1), ("dst", 2)):
-            made.sh(name, f"ip a add 198.51.100.{last}/24 dev eth0; ip a add 2001:db8:1::{last}/64 dev eth0 nodad")
+        made.pair()
         made.sh("dst", f"nft add table {request.param} t; nft 'add chain {request.param} t c {{ type filter hook ingress device eth0 priority 0; }}'; "
                 + "".join(f"nft add rule {request.param} t c {match} dport 7000 counter {verdict}; "
                           for match, verdict in (("udp", "reject"), ("tcp", "reject with tcp reset"))))

@@ -18,10 +18,8 @@ MARK = "nft add rule ip t c numgen random mod 2 0 counter meta mark set 1"
 def lab() -> Iterator[Lab]:
     made = Lab("many")
     try:
-        made.netns("src", "dst")
-        made.wire("src", "eth0", "dst", "eth0")
-        made.sh("src", "ip a add 198.51.100.1/24 dev eth0")
-        made.sh("dst", "ip a add 198.51.100.2/24 dev eth0; nft add table ip t; nft 'add chain ip t c { type filter hook input priority 0; }'")
+        made.pair()
+        made.sh("dst", "nft add table ip t; nft 'add chain ip t c { type filter hook input priority 0; }'")
         made.listen("dst", "udp", "0.0.0.0", 6999)
         yield made
     finally:

@@ -19,10 +19,7 @@ PREROUTING = "nft add table inet m; nft 'add chain inet m c {{ type filter hook 
 def lab() -> Iterator[Lab]:
     made = Lab("mark")
     try:
-        made.netns("src", "dst")
-        made.wire("src", "eth0", "dst", "eth0")
-        for name, last in (("src", 1), ("dst", 2)):
-            made.sh(name, f"ip a add 198.51.100.{last}/24 dev eth0")
+        made.pair()
         yield made
     finally:
         made.close()

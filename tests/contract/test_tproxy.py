@@ -72,6 +72,18 @@ def test_the_fix_delivers_it_to_the_proxy(lab: Lab, backend: str, family: str, p
     assert told == [(seen.device, seen.src, seen.sport, seen.dport) for seen in truth.last if seen.kind == "answer"]
 
 
+def test_a_policy_rule_whose_table_is_empty(lab: Lab) -> None:
+    """Half of it is there: the other half is named, in the table that is asked; another selector's table is not."""
+    lab.sh("proxy", "nft add table inet p; nft 'add chain inet p c { type filter hook prerouting priority mangle; }'; "
+           "nft add rule inet p c tcp dport 7000 tproxy to :5000 meta mark set 0x1; "
+           "ip rule add fwmark 1 sport 99 lookup 66; ip rule add fwmark 1/1 lookup 77")
+    words = ("198.51.100.1:4000", f"{TARGETS['4'][1]}/tcp")
+    (fix,) = lab.judge("src", words, spec("4", "tcp"))["fixes"]
+    assert fix["verified"] and [command.split(" ip ")[-1] for command in fix["commands"]] == ["route add local default dev lo table 77"]
+    lab.sh("src", fix["commands"][0])
+    assert lab.judge("src", words, spec("4", "tcp"))["verdict"] == "delivered"
+
+
 def test_a_rule_without_a_mark(lab: Lab) -> None:
     """Nothing to make a policy rule of: that is said, and not claimed to be proved. A host that does not forward says the same."""
     lab.sh("proxy", "nft add table inet p; nft 'add chain inet p c { type filter hook prerouting priority mangle; }'; "

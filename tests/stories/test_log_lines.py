@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -94,10 +93,5 @@ def test_the_kernel_writes_what_was_predicted(lab: None, case: tuple[str, str, s
     assert predicted, answer["summary"]
     with Tail("pdl ") as log:
         ns(where, sys.executable, "-c", SENDER, proto, family, address, str(port), str(sport), str(payload))
-        deadline = time.monotonic() + 3
-        while True:
-            seen = [line for line in log.lines() if f"SPT={sport} " in line and "[" not in line and "SYN" in line + "SYN" * (proto == "udp")]
-            if len(seen) >= len(predicted) or time.monotonic() > deadline:
-                break
-            time.sleep(0.01)
+        seen = log.wait(len(predicted), lambda line: f"SPT={sport} " in line and "[" not in line and (proto == "udp" or "SYN" in line))
     compare(seen[:len(predicted)], predicted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.whatif.changes import Change
+from pktdiag.model.kernel import AF_INET
 from pktdiag.model.packet import Packet
 from pktdiag.model.question import Question
 from pktdiag.model.record import NamedTuple
@@ -75,6 +76,11 @@ def inside(case: Case, command: str, ns: NamespaceView | None = None) -> str:
         if name != "host" and not name.startswith("pid:"):
             return f"ip netns exec {word(name)} {command}"
     return command
+
+
+def ip_tool(case: Case) -> str:
+    """iproute2, for the packet's family."""
+    return "ip" if case.packet.family == AF_INET else "ip -6"
 
 
 def word(text: str) -> str:

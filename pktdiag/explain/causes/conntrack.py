@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place
-from pktdiag.explain.causes.words import at, sentence
+from pktdiag.explain.causes.words import at, rule_name, sentence
 from pktdiag.explain.whatif.changes import SetSysctl
 
 _WRITES = ("-j HL ", "-j DSCP ", "-j TOS ", "ip6 dscp set", "ip6 hoplimit set", "ip6 ecn set", "ip6 flowlabel set")
@@ -36,7 +36,7 @@ def summed_before(case: Case) -> Finding:
     writers = [rule for rule in case.leg.rules_hit if rule.netns == case.ns.id and any(word in f"{rule.text} " for word in _WRITES)]
     evidence = [f"Udp6InCsumErrors grows: {inside(case, 'nstat -az Udp6InCsumErrors')}"]
     if writers:
-        evidence.insert(0, f"Rule {writers[-1].index} of {writers[-1].table} {writers[-1].chain} writes there: {writers[-1].text}")
+        evidence.insert(0, f"{rule_name(writers[-1])} writes there: {writers[-1].text}")
     return Finding(sentence(f"Dropped {at(case)}: {case.drop.text}"), tuple(evidence), (
         Proposal("Let conntrack leave checksums alone; whoever receives the packet looks at them anyway",
                  (inside(case, f"sysctl -w {key.replace('/', '.')}=0"),), (SetSysctl(case.ns.id, key, "0"),)),

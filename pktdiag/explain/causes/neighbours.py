@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import routing, rules
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place, word
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, ip_tool, place, word
 from pktdiag.explain.causes.words import capital, rejected, sentence
 from pktdiag.explain.whatif.changes import AddRoute
 from pktdiag.model.host import Route
@@ -26,7 +26,7 @@ def failed(case: Case) -> Finding:
     dev, v4 = case.drop.device, case.packet.family == AF_INET
     what = "ARP requests" if v4 else "neighbour solicitations"
     hop = case.drop.text.split(" for ", 1)[-1].split(". ")[0].rstrip(".")
-    ip = "ip" if v4 else "ip -6"
+    ip = ip_tool(case)
     evidence = [f"The entry is FAILED or INCOMPLETE: {inside(case, f'{ip} neigh show {hop} dev {word(dev)}')}", *_room(case)]
     lost = "The answer is lost: " if case.is_reply else f"{capital(rejected(case))}: "
     other = _other_claim(case)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import engines, way
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place, word
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, ip_tool, place, word
 from pktdiag.explain.causes.words import at, capital, rejected, sentence
 from pktdiag.explain.whatif.changes import AddRoute, Change, RemoveRoute, RemoveRouteRule, SetSysctl
 from pktdiag.model.host import NextHop, Route
-from pktdiag.model.kernel import AF_INET
 from pktdiag.model.packet import format_address, in_prefix
 
 _RULE_ACTIONS = {6: "blackhole", 7: "unreachable", 8: "prohibit"}
-
-
-def _ip(case: Case) -> str:
-    return "ip" if case.packet.family == AF_INET else "ip -6"
 
 
 def rp_filter(case: Case) -> Finding:
@@ -73,11 +68,11 @@ def no_route(case: Case) -> Finding:
     if case.drop.text.startswith("policy rule ") or "says so:" in case.drop.text:
         return refusing_route(case)
     dst = format_address(case.packet.dst)
-    evidence = (inside(case, f"{_ip(case)} route get {dst}"), inside(case, f"{_ip(case)} rule"))
+    evidence = (inside(case, f"{ip_tool(case)} route get {dst}"), inside(case, f"{ip_tool(case)} rule"))
     if case.is_reply:
         return _answer_without_route(case, dst, evidence)
     summary = sentence(f"{capital(rejected(case))}: {place(case)} has no route to {dst}")
-    proposal = Proposal(f"Add the missing route to {dst}, or a default route", (inside(case, f"{_ip(case)} route"),), ())
+    proposal = Proposal(f"Add the missing route to {dst}, or a default route", (inside(case, f"{ip_tool(case)} route"),), ())
     return Finding(summary, evidence, (proposal,))
 
 
@@ -94,7 +89,7 @@ def _answer_without_route(case: Case, dst: str, evidence: tuple[str, ...]) -> Fi
             gateway, ifindex = back
             route = Route(254, 1, case.packet.dst, len(case.packet.dst) * 8, 0, 0, 0, 4, None, (NextHop(ifindex, gateway, 1, 0),), None)
             proposals.append(Proposal(f"Tell {place(case)} the way back",
-                                      (inside(case, f"{_ip(case)} route add {dst} via {format_address(gateway)}"),),
+                                      (inside(case, f"{ip_tool(case)} route add {dst} via {format_address(gateway)}"),),
                                       (AddRoute(case.ns.id, case.packet.family, route),)))
         gone = engines.flushed(case, router.ns)
         if gone is not None:
@@ -122,16 +117,17 @@ def refusing_route(case: Case) -> Finding:
         rule = next((item for item in case.ns.route_rules(case.packet.family)
                      if item.priority == priority and item.action in _RULE_ACTIONS), None)
         kind = _RULE_ACTIONS[rule.action] if rule is not None else "refusing"
-        proposals = (Proposal("Delete the policy rule, if it is not meant", (inside(case, f"{_ip(case)} rule del priority {priority}"),),
+        proposals = (Proposal("Delete the policy rule, if it is not meant",
+                              (inside(case, f"{ip_tool(case)} rule del priority {priority}"),),
                               (RemoveRouteRule(case.ns.id, case.packet.family, priority),)),)
         return Finding(sentence(f"{lost} {at(case)} by policy rule {priority} ({kind}), which refuses {dst}"),
-                       (f"The rule: {inside(case, f'{_ip(case)} rule show priority {priority}')}",), proposals)
+                       (f"The rule: {inside(case, f'{ip_tool(case)} rule show priority {priority}')}",), proposals)
     words = text.split("says so: ", 1)[-1]
     found = _find(case, words.split()[0])
     changes: tuple[Change, ...] = (RemoveRoute(case.ns.id, case.packet.family, found),) if found is not None else ()
     return Finding(sentence(f"{lost} {at(case)} by the route {words}"),
-                   (f"The route: {inside(case, f'{_ip(case)} route show table all match {dst}')}",),
-                   (Proposal("Delete the route, if it is not meant", (inside(case, f"{_ip(case)} route del {words}"),), changes),))
+                   (f"The route: {inside(case, f'{ip_tool(case)} route show table all match {dst}')}",),
+                   (Proposal("Delete the route, if it is not meant", (inside(case, f"{ip_tool(case)} route del {words}"),), changes),))
 
 
 _TYPES = {6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}

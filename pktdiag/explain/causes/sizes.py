@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.explain.causes import accept
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, word
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, ip_tool, word
 from pktdiag.explain.causes.words import at, sentence
 from pktdiag.explain.whatif.changes import ChangeLink
 from pktdiag.model.kernel import AF_INET, IPPROTO_TCP
@@ -47,7 +47,7 @@ def _smaller_than_the_link(case: Case) -> Finding:
     """What the route says, or what was learned for the destination, counts before the device."""
     target = format_address(case.packet.dst)
     told = "the sender is told, and has to send smaller ones" if case.drop.answer else "the sender is not told"
-    tool = "ip" if case.packet.family == AF_INET else "ip -6"
+    tool = ip_tool(case)
     return Finding(sentence(f"Dropped {at(case)}: {case.drop.text.rstrip('.')}; {told}"),
                    (f"The MTU that counts: {inside(case, f'{tool} route get {target}')}",),
                    (Proposal("Take the MTU off the route, if the way carries more", (inside(case, f"{tool} route show"),), ()),

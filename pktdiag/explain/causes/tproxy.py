@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, place, word
-from pktdiag.explain.causes.words import sentence, without_counter
-from pktdiag.explain.whatif.changes import AddRoute, AddRouteRule
+from itertools import count
+
+from pktdiag.explain.causes.case import Case, Finding, Proposal, inside, ip_tool, place, word
+from pktdiag.explain.causes.words import rule_name, sentence, without_counter
+from pktdiag.explain.whatif.changes import AddRoute, AddRouteRule, Change
 from pktdiag.model.host import NextHop, Route, RouteRule
-from pktdiag.model.kernel import AF_INET
+from pktdiag.model.kernel import RT_SCOPE_HOST, RTN_LOCAL
 from pktdiag.model.packet import format_address
 from pktdiag.model.trace import RuleRef
+from pktdiag.walk.fib import FR_ACT_TO_TBL, LOOPBACK_IFINDEX
 
-RTN_LOCAL, RT_SCOPE_HOST, RTPROT_BOOT, FR_ACT_TO_TBL, LOOPBACK = 2, 254, 3, 1, 1
+RTPROT_BOOT = 3
+RESERVED = (253, 254, 255)
+"""The tables default, main and local."""
+_PLAIN = RouteRule(0, FR_ACT_TO_TBL, 0, None, 0, None, 0, None, None, 0, 0, 0, False, None, None, None, None, None, None, None, False)
+"""A rule that asks for nothing."""
 MARK = 1
 """For a rule that sets none."""
 
@@ -24,8 +31,8 @@ def rule_of(case: Case) -> RuleRef | None:
 def sent_on(case: Case) -> Finding:
     """The policy route that TPROXY needs is missing (Documentation/networking/tproxy.rst)."""
     rule, packet, mark = rule_of(case), case.packet, case.leg.mark or 0
-    ip = "ip" if packet.family == AF_INET else "ip -6"
-    who = f"Rule {rule.index} of {rule.table} {rule.chain}" if rule is not None else "A TPROXY rule"
+    ip = ip_tool(case)
+    who = rule_name(rule) if rule is not None else "A TPROXY rule"
     summary = (f"{who} hands the packet to a socket of {place(case)}, but no policy route delivers it there: the routes send it on, and "
                "what has a socket is not forwarded")
     marked = f" mark {mark:#x}" if mark else ""
@@ -42,11 +49,11 @@ def sent_on(case: Case) -> Finding:
         return Finding(sentence(summary), evidence, (Proposal(why, tuple(commands), ()),))
     width = len(packet.dst)
     route = Route(table, RTN_LOCAL, bytes(width), 0, 0, 0 if width == 4 else 1024, RT_SCOPE_HOST, RTPROT_BOOT, None,
-                  (NextHop(LOOPBACK, None, 1, 0),), None)
-    changes = [AddRoute(case.ns.id, packet.family, route)]
-    added = [] if known else [AddRouteRule(case.ns.id, packet.family, _by_mark(case, mark, table))]
+                  (NextHop(LOOPBACK_IFINDEX, None, 1, 0),), None)
+    changes: list[Change] = [] if known else [AddRouteRule(case.ns.id, packet.family, _by_mark(case, mark, table))]
+    changes.append(AddRoute(case.ns.id, packet.family, route))
     return Finding(sentence(summary), evidence,
-                   (Proposal(f"Deliver here what bears the mark {mark:#x} of the TPROXY rule", tuple(commands), (*added, *changes)),))
+                   (Proposal(f"Deliver here what bears the mark {mark:#x} of the TPROXY rule", tuple(commands), tuple(changes)),))
 
 
 def _table(case: Case, mark: int) -> tuple[int, bool]:
@@ -54,16 +61,15 @@ def _table(case: Case, mark: int) -> tuple[int, bool]:
     family = case.packet.family
     rules = case.ns.route_rules(family)
     for rule in rules:
-        if rule.fwmask and mark & rule.fwmask == rule.fwmark and rule.action == FR_ACT_TO_TBL and rule.iif in (None, case.drop.device) \
-                and not (rule.invert or rule.src or rule.dst or rule.oif or rule.ip_proto or rule.unknown):
+        plain = rule._replace(priority=0, table=0, iif=None, fwmark=0, fwmask=0) == _PLAIN
+        if plain and rule.fwmask and mark & rule.fwmask == rule.fwmark and rule.iif in (None, case.drop.device):
             return rule.table, True
-    used = {rule.table for rule in rules}
-    return next(number for number in range(100, 253) if number not in used and not case.ns.routes(family, number)), False
+    used = {*RESERVED, *(rule.table for rule in rules)}
+    return next(number for number in count(100) if number not in used and not case.ns.routes(family, number)), False
 
 
 def _by_mark(case: Case, mark: int, table: int) -> RouteRule:
     """As `ip rule add` makes it: ahead of the second rule there is (fib_default_rule_pref)."""
     there = case.ns.route_rules(case.packet.family)
     priority = there[1].priority - 1 if len(there) > 1 and there[1].priority else 0
-    return RouteRule(priority, FR_ACT_TO_TBL, table, None, 0, None, 0, None, None, mark, 0xFFFFFFFF, 0, False, None, None, None, None, None,
-                     None, None, False)
+    return _PLAIN._replace(priority=priority, table=table, fwmark=mark, fwmask=0xFFFFFFFF)

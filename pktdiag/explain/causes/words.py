@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pktdiag.explain.causes.case import Case, place
 from pktdiag.model.kernel import IPPROTO_TCP
+from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import NamespaceView
 
 # What connect(), send() or recv() tell the sender's program: net/ipv4/icmp.c icmp_err_convert, net/ipv6/icmp.c tab_unreach;
@@ -54,6 +55,11 @@ def rejected(case: Case) -> str:
     misleading = message in ("No route to host", "Network is unreachable") and case.drop.rule is not None
     told = f' (the sender reads "{message}"{", although the route is there" if misleading else ""})' if message else ""
     return f"rejected with {answer}{told}"
+
+
+def rule_name(rule: RuleRef) -> str:
+    """As a sentence begins with it."""
+    return f"Rule {rule.index} of {rule.table} {rule.chain}"
 
 
 def comment_of(rule: str) -> str:
