@@ -85,8 +85,6 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         return
     if addr.is_any(skb.packet.src):
         skb.packet = skb.packet._replace(src=decision.src)
-    if skb.packet.proto == IPPROTO_ICMP and skb.packet.family == AF_INET and (skb.extra.get("header_included") or not own):
-        walk.count(ns, *icmp.sent_by_socket(skb.packet))
     walk.memory.setdefault("client", Client(ns.id, skb.packet))
     out = ns.link(decision.oif)
     if out is None:
@@ -96,6 +94,8 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
         walk.drop(ns, "local-output", None, skb, "PKT_TOO_BIG", f"The sender gets EMSGSIZE: a raw socket sends no packet larger than "
                   f"the MTU {out.mtu} of {out.name}.", cause="mtu-exceeded")  # raw_send_hdrinc(), rawv6_send_hdrinc()
         return
+    if skb.packet.proto == IPPROTO_ICMP and skb.packet.family == AF_INET and (skb.extra.get("header_included") or not own):
+        walk.count(ns, *icmp.sent_by_socket(skb.packet))
     what = describe(decision.match) if decision.match else "on-link"
     walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
               detail={"route": {"kind": decision.kind, "oif": decision.oif}})
