@@ -26,7 +26,7 @@ def main() -> None:
     except OSError:
         pass  # whoever read us is gone; ``cli.start`` has said so in its status
     if image is not None:
-        image.learn()
+        image.learn(status)
     posix._exit(status)  # taking a hundred modules apart would take longer than the walk
 
 

@@ -3,9 +3,10 @@
 A trace needs some 150 small modules; finding, opening, checking and importing them one by one takes longer than the walk.
 The image keeps for every command a *track*: the modules its runs needed, each behind those it imports, so that one
 read and one loop bring them all, past Python's import machinery. A function that no run has called so far is a stub
-that fetches its code when it is called; other modules are read when they are imported. What a run had to fetch beyond its
-track, it adds to the next image (``image_making``), if it may write there. The image is never needed and never wrong: every
-module's source is compared (mtime and size, as Python compares its ``.pyc`` files) before its code is used.
+that fetches its code when it is called; other modules are read when they are imported. What a run that gave an answer had to
+fetch beyond its track, it adds to the next image (``image_making``), if it may write there; what a mistyped one had to (Typer, near
+matches) would be read by every run to come. The image is never needed and never wrong: every module's source is compared (mtime and
+size, as Python compares its ``.pyc`` files) before its code is used.
 """
 
 import posix  # `os` brings abstract base classes that few runs need: 1 ms
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     """Module, whether it is a package, its source's mtime (ns), size and path."""
     Entry = tuple[Stamp, int, int, tuple[str, ...]]
     """Stamp, offset and length of a module's code, the modules it imports as it runs."""
+    Lessons = tuple[int, frozenset[tuple[str, str]]]
+    """How many runs have added to a track since it was begun; the functions (module, qualified name) that were called."""
 else:
     from _frozen_importlib import ModuleSpec
     from _frozen_importlib_external import ExtensionFileLoader
@@ -31,8 +34,10 @@ else:
 
 FOLDER = __file__.rpartition("/")[0] or "."
 PATH = f"{FOLDER}/__pycache__/image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-STAMP = f"9 {sys.version} {sys.flags.optimize} {FOLDER}"
+STAMP = f"10 {sys.version} {sys.flags.optimize} {FOLDER}"
 """Format (another one with every change to how code is compiled for the image), interpreter, place: code of another is not ours."""
+FAILED = (2, 130)
+"""Statuses of runs that gave no answer: bad input, Ctrl-C (``cli.errors``)."""
 STRAY = 4
 """So many modules or functions beyond the track are worth a new image: each costs every later run some 30 µs."""
 
@@ -77,11 +82,10 @@ class Image:
         except (OSError, ValueError, EOFError, TypeError):
             pass
 
-    def tail(self) -> "tuple[dict[str, Entry], frozenset[tuple[str, str]]]":
-        """What few runs need, read when first asked for: modules, and functions (module, qualified name) that some run has
-        called."""
+    def tail(self) -> "tuple[dict[str, Entry], dict[str, Lessons]]":
+        """What few runs need, read when first asked for: modules, and by command what its runs have taught."""
         if self._tail is None:
-            self._tail = loads(self.piece(*self._rest)) if self._rest[1] else ({}, frozenset())
+            self._tail = loads(self.piece(*self._rest)) if self._rest[1] else ({}, {})
         known: tuple[Any, Any] = self._tail
         return known
 
@@ -180,28 +184,38 @@ class Image:
         return posix.pread(self._file, length, self._base + offset)
 
     # -- one function at a time ----------------------------------------------------------------------------------------
-    def thaw(self, module: str, name: str, offset: int, length: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
-        """The first call of a stub: gives the function its own code, which stands at ``offset``, and calls it."""
-        function = _function(module, name, offset)
-        if stub_number(function.__code__) == offset:  # another thread may have been here
+    def thaw(self, number: int, positional: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
+        """The first call of a stub: gives the function its own code and calls it."""
+        module, name, code = self.behind(number)
+        function = _function(module, name, number)
+        if stub_number(function.__code__) == number:  # another thread may have been here
             self.thawed.append((module, name))
-            function.__code__ = loads(self.piece(offset, length))
+            function.__code__ = code
         return function(*positional, **named)
 
-    # -- for the next run ----------------------------------------------------------------------------------------------
-    def learns(self) -> bool:
-        """Whether this run's first word names a command: anything else gets no track."""
-        options = sys.modules.get("pktdiag.cli.options")
-        return self.command == "--help" or any(command.name == self.command for command in getattr(options, "COMMANDS", ()))
+    def behind(self, number: int) -> "tuple[str, str, CodeType]":
+        """What a stub stands for: module, qualified name and code; at ``number``, behind four bytes of length."""
+        found: tuple[str, str, CodeType] = loads(self.piece(number + 4, int.from_bytes(self.piece(number, 4), "big")))
+        return found
 
-    def learn(self) -> None:
+    # -- for the next run ----------------------------------------------------------------------------------------------
+    def learn(self, status: int) -> None:
         """Saves what this run missed. Not being able to is no error."""
         self.missed = [name for name in self.missed if name in sys.modules]
-        strays = len(self.strays) if self.learns() else 0
-        if (self.missed or strays >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
+        if not self._teaches(status):
+            self.strays, self.thawed, self.command = [], [], ""
+        if (self.missed or len(self.strays) >= STRAY or len(self.thawed) >= STRAY) and not sys.dont_write_bytecode \
                 and b"PYTHONDONTWRITEBYTECODE" not in posix.environ and posix.access(PATH.rpartition("/")[0], posix.W_OK):
             from pktdiag.image_making import save
             save(self)
+
+    def _teaches(self, status: int) -> bool:
+        """Whether later runs of this command will need what this one did; ``status`` is what it ends with."""
+        if self.command == "--help":
+            return True
+        modules = sys.modules
+        return status not in FAILED and "pktdiag.cli.app" not in modules and "pktdiag.cli.options" in modules and \
+            any(command.name == self.command for command in modules["pktdiag.cli.options"].COMMANDS)
 
 
 def fresh(stamp: "Stamp") -> bool:

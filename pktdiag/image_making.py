@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from marshal import dumps, loads
+from marshal import dumps
 
 from pktdiag.image import PATH, STAMP, Image, fresh, stub_number
 
 PIECE = 16
 """So many modules share their names; read and run before the next so many, they leave the memory of their bytes to these:
 180 page faults less, 0.3 ms, than when all were read first."""
+LESSONS = 8
+"""A track that so many runs have added to is begun anew: it would go on growing by whatever was asked once."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,34 +41,38 @@ def save(image: Image) -> None:
 class _Making:
     def __init__(self, image: Image) -> None:
         self._image = image
-        self._index, warm = image.tail()
+        self._index, taught = image.tail()
+        self._taught = dict(taught)
         self._chunks: list[bytes] = []
         self._offset = 0
-        self._warm = warm.union(image.thawed)
+        self._behind: dict[tuple[str, str], int] = {}
         self._needs: dict[str, tuple[str, ...]] = {}
 
     def data(self) -> bytes:
         codes: dict[str, CodeType] = {}
         index: dict[str, Entry] = {}
         known = self._index if all(fresh(entry[0]) for entry in self._index.values()) else {}
+        tracks = self._tracks()
+        warm = frozenset().union(*(called for _, called in self._taught.values()))
         for name in dict.fromkeys((*self._index, *self._image.missed)):
             if name in known:
                 stamp, *_, self._needs[name] = known[name]
-                codes[name] = self._moved(self._image.get_code(name))
+                codes[name] = self._whole(self._image.get_code(name))
             else:
                 made = self._compiled(name) if not name.startswith("pktdiag.image_") else None
                 if made is None:
                     continue
-                stamp, code = made
-                codes[name] = self._frozen(name, code)
-            index[name] = (stamp, *self._put(dumps(codes[name])), self._needs[name])
-        tracks = {}
-        for command, track in self._tracks().items():
-            stamps = self._put(dumps(tuple(index[name][0] for name in track)))
-            pieces = (track[at : at + PIECE] for at in range(0, len(track), PIECE))
-            tracks[command] = (stamps, *(self._put(dumps(tuple(codes[name] for name in piece))) for piece in pieces))
-        rest = self._put(dumps((index, self._warm)))
-        head = dumps((STAMP, self._offset, tracks, _extensions(), rest))
+                stamp, codes[name] = made
+            index[name] = (stamp, *self._put(dumps(self._frozen(name, codes[name], warm))), self._needs[name])
+        pieces = {}
+        for command, names in tracks.items():
+            track, called = self._in_order(names), self._taught[command][1]
+            stamps = tuple(index[name][0] for name in track)
+            frozen = [self._frozen(name, codes[name], called) for name in track]
+            parts = (tuple(frozen[at : at + PIECE]) for at in range(0, len(frozen), PIECE))
+            pieces[command] = (self._put(dumps(stamps)), *(self._put(dumps(part)) for part in parts))
+        rest = self._put(dumps((index, self._taught)))
+        head = dumps((STAMP, self._offset, pieces, _extensions(), rest))
         return len(head).to_bytes(4, "big") + head + b"".join(self._chunks)
 
     def _put(self, data: bytes) -> tuple[int, int]:
@@ -74,15 +80,21 @@ class _Making:
         self._offset += len(data)
         return self._offset - len(data), len(data)
 
-    def _tracks(self) -> dict[str, tuple[str, ...]]:
-        """Every command's modules, each behind those it imports; what this run used is added to its own command's. A module that
-        came from its source has imported what annotations alone need: the next run tells."""
+    def _tracks(self) -> dict[str, list[str]]:
+        """Every command's modules; what this run used is added to its own command's. A module that came from its source has
+        imported what annotations alone need: the next run tells."""
         image = self._image
-        missed = set(image.missed)
-        tracks = {command: [stamp[0] for stamp in image.stamps(command)] for command in image.tracks}
-        if image.learns():
-            tracks.setdefault(image.command, []).extend(name for name in sys.modules if name in self._needs and name not in missed)
-        return {command: self._in_order(track) for command, track in tracks.items()}
+        command, missed = image.command, set(image.missed)
+        tracks = {command: [stamp[0] for stamp in image.stamps(command)] for command in image.tracks if command in self._taught}
+        if command:
+            lessons, called = self._taught.get(command, (0, frozenset()))
+            if lessons < LESSONS:
+                tracks.setdefault(command, []).extend(name for name in sys.modules if name in self._index and name not in missed)
+                self._taught[command] = lessons + 1, called.union(image.thawed)
+            else:
+                tracks.pop(command, None)
+                self._taught.pop(command)
+        return tracks
 
     def _in_order(self, names: list[str]) -> tuple[str, ...]:
         wanted, done = set(names), dict[str, None]()
@@ -114,8 +126,8 @@ class _Making:
         code = compile(tree, path, "exec", dont_inherit=True)
         return (name, path.endswith("/__init__.py"), before.st_mtime_ns, before.st_size, code.co_filename), _without_columns(code)
 
-    def _frozen(self, module: str, code: CodeType, path: str = "") -> CodeType:
-        """The code with stubs in place of functions nobody has called."""
+    def _frozen(self, module: str, code: CodeType, warm: frozenset[tuple[str, str]], path: str = "") -> CodeType:
+        """The code with stubs in place of functions that are not ``warm``: nobody has called them."""
         seen: set[str] = set()
         twice = {const.co_name for const in _inner(code) if const.co_name in seen or seen.add(const.co_name)}  # type: ignore[func-returns-value]
         consts: list[object] = []
@@ -125,36 +137,35 @@ class _Making:
                 continue
             name = f"{path}{const.co_name}"
             if not const.co_flags & 1:  # CO_OPTIMIZED: a function; the rest are the bodies of classes
-                const = self._frozen(module, const, f"{name}.")
+                const = self._frozen(module, const, warm, f"{name}.")
             elif const.co_name.isidentifier() and const.co_name not in twice and not const.co_freevars and \
-                    (module, name) not in self._warm and code.co_flags & 1 == 0 and len(const.co_code) > 60:
-                const = self._stub(module, name, dumps(const), const)
+                    (module, name) not in warm and code.co_flags & 1 == 0 and len(const.co_code) > 60:
+                const = self._stub(module, name, const)
             consts.append(const)
         return code.replace(co_consts=tuple(consts))
 
-    def _moved(self, code: CodeType) -> CodeType:
-        """Code out of the present image: functions that have been called since lose their stubs, the others' code moves along."""
+    def _whole(self, code: CodeType) -> CodeType:
+        """Code out of the present image, without stubs."""
         consts: list[object] = []
         for const in code.co_consts:
             if hasattr(const, "co_code") and not const.co_flags & 1:
-                const = self._moved(const)
+                const = self._whole(const)
             elif hasattr(const, "co_code") and stub_number(const) >= 0:
-                module, name, offset, length = const.co_consts[-5:-1]
-                behind = self._image.piece(offset, length)
-                warm = (module, name) in self._warm
-                const = loads(behind).replace(co_filename=const.co_filename) if warm else self._stub(module, name, behind, const)
+                const = self._image.behind(stub_number(const))[2].replace(co_filename=const.co_filename)
             consts.append(const)
         return code.replace(co_consts=tuple(consts))
 
-    def _stub(self, module: str, name: str, behind: bytes, code: CodeType) -> CodeType:
-        offset, length = self._put(behind)
-        mine = {"module": module, "name": name, "offset": offset, "length": length}
-        return _STUB.replace(co_consts=(*(mine.get(const, const) for const in _STUB.co_consts), offset), co_filename=code.co_filename,
-                             co_firstlineno=code.co_firstlineno)
+    def _stub(self, module: str, name: str, code: CodeType) -> CodeType:
+        number = self._behind.get((module, name))
+        if number is None:
+            behind = dumps((module, name, code))
+            number = self._behind[module, name] = self._put(len(behind).to_bytes(4, "big") + behind)[0]
+        return _STUB.replace(co_consts=(*_STUB.co_consts[:-1], number), co_filename=code.co_filename, co_firstlineno=code.co_firstlineno)
 
 
 def _template() -> CodeType:
-    source = "def stub(*positional, **named): return __thaw__('module', 'name', 'offset', 'length', positional, named)"
+    """Its number is its last constant (``image.stub_number``)."""
+    source = "def stub(*positional, **named): return __thaw__(1234567, positional, named)"
     return next(_inner(compile(source, "", "exec", dont_inherit=True))).replace(co_name="<stub>")
 
 

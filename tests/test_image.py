@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 WRITING = {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONHASHSEED": "1"}
 IMAGE = f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
-SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', 'nonsense address']\nimport pktdiag.__main__, posix\n"
-        "posix._exit = lambda status: (print(*sorted(n for n, m in sys.modules.items()"
-        " if type(getattr(m, '__loader__', None)).__name__ == 'Image')), sys.stdout.flush())\n"
+SHOW = ("import sys\nsys.argv = ['pktdiag', 'trace', '127.0.0.1:9/udp']\nimport pktdiag.__main__, posix\n"
+        "posix._exit = lambda status: print(*sorted(n for n, m in sys.modules.items()"
+        " if type(getattr(m, '__loader__', None)).__name__ == 'Image'), file=sys.stderr)\n"
         "pktdiag.__main__.main()")
 
 
@@ -30,7 +30,7 @@ def from_image(copy: Path) -> set[str]:
     done = subprocess.run([sys.executable, "-c", SHOW], cwd=copy, capture_output=True, text=True, timeout=60, check=False,
                           env=WRITING)
     assert "Traceback" not in done.stderr, done.stderr
-    return set(done.stdout.split())
+    return set(done.stderr.split())
 
 
 def test_the_second_run_uses_what_the_first_one_learnt(copy: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_second_run_uses_what_the_first_one_learnt(copy: Path) -> None:
 def test_a_changed_source_is_read_again(copy: Path) -> None:
     from_image(copy)
     changed = copy / "pktdiag" / "cli" / "question.py"
-    changed.write_text(changed.read_text() + "\nprint('changed')\n")
+    changed.write_text(changed.read_text() + "\nimport sys\nprint('changed', file=sys.stderr)\n")
     seen = from_image(copy)
     assert "changed" in seen and "pktdiag.cli.question" not in seen and "pktdiag.cli.trace" in seen
     seen = from_image(copy)
@@ -126,14 +126,15 @@ from marshal import loads
 def parts(data):
     start = 4 + int.from_bytes(data[:4], 'big')
     _, _, tracks, _, (offset, length) = loads(data[4:start])
-    piece = lambda offset, length: loads(data[start + offset:start + offset + length])
-    index, warm = piece(offset, length)
+    piece = lambda offset, length: loads(data[start + offset:])
+    index, taught = piece(offset, length)
     codes = {name: plain(piece(*entry[1:3]), piece) for name, entry in index.items()}
     told = {command: [[code.co_filename for code in piece(*one)] for one in track[1:]] for command, track in tracks.items()}
-    return codes, told, warm, {name: entry[0] + entry[3] for name, entry in index.items()}
+    return codes, told, taught, {name: entry[0] + entry[3] for name, entry in index.items()}
 def plain(code, piece):
     if image.stub_number(code) >= 0:
-        return ('stub', *code.co_consts[-5:-3], plain(piece(*code.co_consts[-3:-1]), piece))
+        module, name, behind = piece(image.stub_number(code) + 4, None)
+        return ('stub', module, name, plain(behind, piece))
     consts = [plain(const, piece) if hasattr(const, 'co_code') else const for const in code.co_consts]
     return (code.co_name, code.co_filename, code.co_firstlineno, code.co_code, code.co_names, code.co_varnames, list(code.co_lines()), consts)
 made.run_track('trace')
@@ -141,7 +142,7 @@ made.thawed += [stub for stub in [('pktdiag.cli.fastlane', 'parse'), ('pktdiag.c
 one = parts(image_making._Making(made).data())
 image_making.fresh = lambda stamp: False
 two = parts(image_making._Making(made).data())
-print(one == two, len(one[0]), sum(map(len, one[1].values())), len(one[2]))
+print(one == two, len(one[0]), sum(map(len, one[1].values())), len(one[2]['trace'][1]))
 """
 
 
@@ -191,6 +192,50 @@ def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
     saved(copy, script)
     stale = "made.run_track('trace')\nassert 'pktdiag.cli.trace' not in sys.modules and 'pktdiag.cli' not in sys.modules\n"
     saved(copy, stale)
+
+
+def run(copy: Path, *argv: str) -> None:
+    subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+
+
+TRACK = "made.run_track('trace')\nprint(*sorted(name for name in sys.modules if name.startswith('pktdiag')))"
+WARM = "print(*sorted('.'.join(one) for one in made.tail()[1]['trace'][1]))"
+
+
+@pytest.mark.parametrize("mistyped", [("trace", "127.0.0.1:9/udp", "--nonsense"), ("trace", "--help"), ("trace", "127.0.0.1:9/udq"),
+                                      ("trace", "nobody:9", "127.0.0.1")])
+def test_a_mistyped_command_costs_the_next_ones_nothing(copy: Path, mistyped: tuple[str, ...]) -> None:
+    """Typer, near matches and their like would be read by every run to come."""
+    for _ in range(3):
+        run(copy, "trace", "127.0.0.1:9/udp")
+    before = [saved(copy, script).stdout for script in (TRACK, WARM)]
+    assert "pktdiag.cli.trace " in before[0] and "pktdiag.cli.app" not in before[0]
+    for _ in range(3):
+        run(copy, *mistyped)
+    assert [saved(copy, script).stdout for script in (TRACK, WARM)] == before
+
+
+def test_what_one_command_calls_sleeps_for_the_others(copy: Path) -> None:
+    awake = ("made.run_track('trace')\nfrom pktdiag.collect import census\n"
+             "print(*(name for name, f in vars(census.Census).items() if image.stub_number(getattr(f, '__code__', image.install.__code__)) < 0))")
+    for _ in range(3):
+        run(copy, "trace", "127.0.0.1:9/udp")
+    before = saved(copy, awake).stdout
+    for _ in range(3):
+        run(copy, "topology")
+    assert saved(copy, "print(len(made.tail()[1]))").stdout == "2\n"
+    assert saved(copy, awake).stdout == before
+    assert before != saved(copy, awake.replace("'trace'", "'topology'")).stdout
+
+
+def test_a_track_that_many_have_added_to_is_begun_anew(copy: Path) -> None:
+    for _ in range(3):
+        run(copy, "trace", "127.0.0.1:9/udp")
+    many = "made.tail()[1]['trace'] = (image_making.LESSONS, frozenset([('pktdiag.cli.fastlane', 'parse')]))\nmade.command = 'trace'\nimage_making.save(made)\n"
+    saved(copy, many)
+    assert saved(copy, "print(made.tracks, made.tail()[1], len(made.tail()[0]) > 100)").stdout == "{} {} True\n"
+    run(copy, "trace", "127.0.0.1:9/udp")
+    assert "pktdiag.cli.trace " in saved(copy, TRACK).stdout
 
 
 def test_an_unknown_command_leaves_no_track(copy: Path) -> None:
