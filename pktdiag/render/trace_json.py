@@ -105,6 +105,6 @@ def _step(of: Step, places: Places) -> dict[str, Any]:
 
 def _outcome(of: Outcome, places: Places) -> dict[str, Any]:
     fate = of.fate
-    return {"condition": " and ".join(of.conditions), "conditions": list(of.conditions), "verdict": fate.verdict,
+    return {"condition": " and ".join(of.conditions) or "otherwise", "conditions": list(of.conditions), "verdict": fate.verdict,
             "drop": _drop(fate.drop, places), "receiver": _receiver(fate.receiver, places), "packet": packet(fate.packet),
             "netns": fate.netns, "device": fate.device, "sightings": [_sighting(s, places) for s in of.sightings]}

@@ -56,3 +56,14 @@ def test_the_words_for_them(lab: Lab) -> None:
     for said in ("198.51.100.1:4000 becomes 198.51.101.1 with a random port", "198.51.101.1:? becomes 198.51.102.1 with a random port",
                  "198.51.102.1:? becomes 198.51.101.1:?", "198.51.101.1:? becomes 198.51.100.1:4000"):
         assert said in " ".join(text.split()), said
+
+
+def test_a_rule_that_asks_for_one(lab: Lab) -> None:
+    lab.sh("dst", "nft add table ip f; nft 'add chain ip f i { type filter hook input priority 0; }'; nft add rule ip f i tcp sport 7001 drop;"
+           "nft 'add chain ip f o { type filter hook output priority 0; }'; nft add rule ip f o tcp dport 7002-7003 drop")
+    answer = lab.ask("src", "198.51.100.1:4000", "198.51.102.2:7000/tcp")
+    conditions = [condition for leg in (answer["request"], answer["reply"]) for outcome in leg["outcomes"] for condition in outcome["conditions"]]
+    assert answer["verdict"] == "depends"
+    assert any("the source port drawn at random is 7001 " in str(condition) for condition in conditions), conditions
+    assert any("the destination port drawn at random lies within 7002-7003 " in str(condition)
+               or "the destination port drawn at random >= 7002 " in str(condition) for condition in conditions), conditions

@@ -21,6 +21,12 @@ class Var(NamedTuple):
     key: object = None
     """Names the quantity for as long as one replay lasts: the same question about it gets the same answer. None: every
     evaluation draws anew."""
+    decimal: bool = False
+    """A port: rules and users say it in decimal."""
+
+    def value(self, data: bytes) -> str:
+        """Bytes of a rule that the quantity is compared with."""
+        return str(int.from_bytes(data, "big")) if self.decimal else f"0x{data.hex()}"
 
 
 class Registers:

@@ -47,8 +47,8 @@ class Cmp(NamedTuple):
                 return None if outcomes.pop() else BREAK
         var = regs.var(self.sreg, len(self.data))
         if self.op == NEQ:
-            return doubt(var, f"is not 0x{self.data.hex()}", ("not", self.data, mask))
-        return doubt(var, f"{'is' if self.op == EQ else SYMBOLS[self.op]} 0x{self.data.hex()}", (self.op, self.data, mask))
+            return doubt(var, f"is not {var.value(self.data)}", ("not", self.data, mask))
+        return doubt(var, f"{'is' if self.op == EQ else SYMBOLS[self.op]} {var.value(self.data)}", (self.op, self.data, mask))
 
     def acts(self) -> bool:
         return False

@@ -7,6 +7,7 @@ from pktdiag.model.kernel import (
     IPPROTO_TCP,
     IPPROTO_UDP,
     NFPROTO_ARP,
+    PORT_PROTOS,
     TCP_SYN,
 )
 from pktdiag.model.packet import Packet
@@ -160,12 +161,12 @@ def describe(run: Run, base: int, offset: int, length: int) -> Var:
     packet = run.skb.packet
     selector = packet.proto if base == TRANSPORT_HEADER else (4 if run.skb.ethertype == ETH_P_IP else 6)
     text = _FIELDS.get((base, selector, offset))
-    if text is None:
-        if base == TRANSPORT_HEADER and packet.sport == 0 and "sport" in packet.unknown:
-            text = "the source port"
-        else:
-            text = f"bytes {offset} to {offset + length - 1} of the {HEADER_NAMES[base]} header"
-    return Var(text, ("payload", base, offset, length, packet.src, packet.dst))
+    port = base == TRANSPORT_HEADER and packet.proto in PORT_PROTOS and length == 2 and offset in (0, 2)
+    if port:
+        text = f"the {'destination' if offset else 'source'} port drawn at random"
+    elif text is None:
+        text = f"bytes {offset} to {offset + length - 1} of the {HEADER_NAMES[base]} header"
+    return Var(text, ("payload", base, offset, length, packet.src, packet.dst), port)
 
 
 def decode(attrs: dict[int, bytes]) -> PayloadLoad | PayloadSet:

@@ -28,8 +28,8 @@ class Range(NamedTuple):
             if self.low <= least and most <= self.high:
                 return BREAK if self.negated else None
             verb = "lies outside" if self.negated else "lies within"
-            return doubt(regs.var(self.sreg, length), f"{verb} 0x{self.low.hex()}-0x{self.high.hex()}",
-                         (self.negated, self.low, self.high))
+            var = regs.var(self.sreg, length)
+            return doubt(var, f"{verb} {var.value(self.low)}-{var.value(self.high)}", (self.negated, self.low, self.high))
         return None if (self.low <= value <= self.high) != self.negated else BREAK
 
     def acts(self) -> bool:
