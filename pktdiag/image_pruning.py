@@ -7,12 +7,14 @@ quicker: see ``image_making``.
   package for a ``__path__``, and makes two exceptions of the answer;
 - ``os.read`` becomes ``posix.read`` where both are the same object, so that a run without ``os.path`` or ``os.environ`` never
   imports ``os`` and the abstract base classes behind it (1 ms); ``struct`` becomes the C module behind it;
+- ``errno.ENOENT`` becomes its number;
 - a record becomes the plain subclass of ``tuple`` that ``model.record`` would have made of it, constructor and all.
 """
 
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import posix
 from functools import cache
@@ -78,7 +80,10 @@ class _Pruning(ast.NodeTransformer):
         node.body = [_plain(one) for one in _spoken(node.body) if not _bare(one) and not _about_annotations(one)]
         return node
 
-    def visit_Import(self, node: ast.Import) -> ast.Import:
+    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+        node.names = [alias for alias in node.names if alias.name != "errno"]
+        if not node.names:
+            return None
         for alias in node.names:
             if alias.name == "struct":
                 alias.name, alias.asname = "_struct", alias.asname or "struct"
@@ -86,9 +91,11 @@ class _Pruning(ast.NodeTransformer):
                 alias.name = "posix"
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if isinstance(node.value, ast.Name) and node.value.id == "os" and _is_posix(node.attr):
             node.value.id = "posix"
+        elif isinstance(node.value, ast.Name) and node.value.id == "errno":
+            return ast.copy_location(_number(node.attr), node)
         else:
             self.generic_visit(node)
         return node
@@ -99,6 +106,9 @@ class _Pruning(ast.NodeTransformer):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | list[ast.stmt]:
         if node.module == "struct":  # a module of two lines around the C one
             node.module = "_struct"
+        elif node.module == "errno":
+            return [ast.copy_location(ast.Assign([ast.Name(alias.asname or alias.name, ast.Store())], _number(alias.name)), node)
+                    for alias in node.names]
         elif node.module == "os" and all(_is_posix(alias.name) for alias in node.names):
             node.module = "posix"
         if node.level or not node.module or not node.module.startswith("pktdiag."):
@@ -160,6 +170,14 @@ def _taken(module: str, name: str) -> ast.expr:
 
 def _subscript(module: str) -> ast.expr:
     return ast.Subscript(ast.Name("__modules__", ast.Load()), ast.Constant(module), ast.Load())
+
+
+def _number(name: str) -> ast.expr:
+    """``errno.NAME``; nothing else of that module is used."""
+    number = getattr(errno, name, None)
+    if not isinstance(number, int):
+        raise ValueError(name)
+    return ast.Constant(number)
 
 
 def _is_posix(name: str) -> bool:

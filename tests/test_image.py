@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.lab import Lab
+
 ROOT = Path(__file__).parent.parent
 WRITING = {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "PYTHONHASHSEED": "1"}
 IMAGE = f"image.{sys.implementation.cache_tag}-{sys.hexversion:x}"
@@ -272,14 +274,41 @@ def test_the_launcher_finds_site_packages_when_needed(argv: list[str]) -> None:
     assert launched.stdout + launched.stderr
 
 
-def test_a_trace_needs_none_of_the_costly_modules(copy: Path) -> None:
-    """Where ``site`` has not brought them in, ``os`` and what stands behind it stay out."""
-    command = [sys.executable, "-I", "-S", "-X", "importtime", copy / "pktdiag" / "launch.py", "trace", "127.0.0.1:9/udp"]
+COSTLY = {"os", "_collections_abc", "collections", "struct", "socket", "functools", "_functools", "itertools", "errno", "typing", "re", "enum", "json"}
+
+
+def loaded(copy: Path, netns: str, *argv: str) -> set[str]:
+    """The modules of a run that has learnt all it can."""
+    place = ["nsenter", f"--net=/run/netns/{netns}"] if netns else []
+    command = [*place, sys.executable, "-I", "-S", "-X", "importtime", copy / "pktdiag" / "launch.py", *argv]
     for _ in range(4):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=WRITING)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "_socket" in loaded and "Traceback" not in done.stderr
-    assert loaded.isdisjoint(("os", "_collections_abc", "collections", "struct", "socket", "functools", "typing", "re", "enum", "json"))
+    assert "Traceback" not in done.stderr
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_a_trace_needs_none_of_the_costly_modules(copy: Path) -> None:
+    """Where ``site`` has not brought them in, ``os`` and what stands behind it stay out."""
+    found = loaded(copy, "", "trace", "127.0.0.1:9/udp")
+    assert "_socket" in found and not found & COSTLY
+
+
+@pytest.mark.root
+def test_nor_does_one_across_a_bridge_with_rules(copy: Path) -> None:
+    made = Lab("costly")
+    try:
+        made.netns("src", "mid", "dst")
+        for end in ("src", "dst"):
+            made.wire(end, "eth0", "mid", end)
+        made.sh("mid", "ip l add br0 type bridge; ip l set src master br0; ip l set dst master br0; ip l set br0 up; ip a add 198.51.100.254/24 dev br0;"
+                     "iptables-nft -A FORWARD -i br0 -m conntrack --ctstate NEW -j ACCEPT; iptables-nft -t nat -A POSTROUTING -j MASQUERADE;"
+                     "sysctl -qw net.bridge.bridge-nf-call-iptables=1")
+        made.sh("src", "ip a add 198.51.100.1/24 dev eth0")
+        made.sh("dst", "ip a add 198.51.100.2/24 dev eth0")
+        found = loaded(copy, made.name("src"), "trace", "198.51.100.1", "198.51.100.2:80")
+        assert "_ctypes" in found and not found & COSTLY
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["trace", "--help"], ["trace", "--nonsense"], ["--nonsense"], ["completion", "bash"], []])

@@ -27,7 +27,7 @@ def present(module: str) -> bool:
     """As ``kernel_has``, for a module that is mostly absent: the slow symbol table is not searched."""
     key = f"{module} at a glance"
     if key not in _known:
-        _known[key] = os.path.exists(f"/sys/module/{module}") or _built_in(module)
+        _known[key] = os.access(f"/sys/module/{module}", os.F_OK) or _built_in(module)
     return _known[key]
 
 
@@ -49,7 +49,7 @@ def has_function(module: str, function: str) -> bool | None:
             with open(f"/sys/kernel/btf/{name}", "rb") as file:
                 return b"\0" + function.encode() + b"\0" in file.read()
         except FileNotFoundError:
-            if os.path.exists(f"/sys/module/{module}/initstate"):  # a loadable module, and no description of it
+            if os.access(f"/sys/module/{module}/initstate", os.F_OK):  # a loadable module, and no description of it
                 return None
         except OSError:
             return None

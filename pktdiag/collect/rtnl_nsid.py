@@ -7,7 +7,6 @@ id, so candidates are tried in batches until the wanted id comes up. Asking assi
 from __future__ import annotations
 
 import os
-from itertools import islice
 from struct import Struct
 
 from pktdiag.collect.netlink import Netlink, attribute, attributes
@@ -31,11 +30,16 @@ def ids_of(netlink: Netlink, candidates: Iterable[tuple[int, str]]) -> Iterator[
 
     Batches grow: finding the next candidate may cost more than asking about it.
     """
-    rest = iter(candidates)
+    batch: list[tuple[int, str]] = []
     size = FIRST_BATCH
-    while batch := list(islice(rest, size)):
+    for candidate in candidates:
+        batch.append(candidate)
+        if len(batch) == size:
+            yield ask(netlink, batch)
+            batch = []
+            size = min(size * 2, LARGEST_BATCH)
+    if batch:
         yield ask(netlink, batch)
-        size = min(size * 2, LARGEST_BATCH)
 
 
 def towards(netlink: Netlink, wanted: int, candidates: Listed | list[tuple[int, str]],
