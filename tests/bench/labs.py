@@ -15,7 +15,7 @@ def docker(containers: int) -> Iterator[Machine]:
     """A real Docker engine with this many containers, c1 and up, each with a published port."""
     with machine(f"bench{containers}", "nft") as made:
         for number in range(1, containers + 1):
-            made.docker("run", "-d", "--name", f"c{number}", "-p", f"{8000 + number}:80", "bb", "/bin/sleep", "1000")
+            made.docker("run", "-d", "--name", f"c{number}", "-p", f"{8000 + number}:80", "bb", "/bin/sleep", "100000")
         yield made
 
 

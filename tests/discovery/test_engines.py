@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def docker() -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def podman() -> Iterator[list[str]]:
     if os.geteuid() != 0 or not shutil.which("podman"):
         pytest.skip("needs root and podman (apt install podman)")
-    name, work = f"pddscp{os.getpid()}", tmp_path_factory.mktemp("podman")
+    name, work = f"pddscp{os.getpid()}", tempfile.mkdtemp(prefix="pddscp")  # podman takes no runroot longer than 50 characters
     runtime = "crun" if shutil.which("crun") else "runc"
     words = ["nsenter", f"--net=/run/netns/{name}", "podman", "--root", f"{work}/root", "--runroot", f"{work}/run", "--tmpdir",
              f"{work}/tmp", "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", runtime]
@@ -52,6 +53,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     finally:
         subprocess.run([*words, "rm", "-af", "-t", "0"], capture_output=True)
         subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def named(name: str) -> containers.Container:
