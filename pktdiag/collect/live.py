@@ -198,6 +198,11 @@ class LiveHost:
 
         return has_function(module, function)
 
+    def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
+        from pktdiag.collect.kernel_types import has_member
+
+        return has_member(module, structure, member)
+
     def now(self) -> float:
         import time
 

@@ -14,7 +14,7 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import HostView, NamespaceView, Unreadable
-from pktdiag.netfilter import hook_table, priorities, tracking
+from pktdiag.netfilter import bridge_hooks, hook_table, priorities, tracking
 from pktdiag.netfilter.hook_table import Entry
 
 _HOOKS = {NFPROTO_NETDEV: (0, 1), NFPROTO_BRIDGE: range(5), NFPROTO_ARP: range(3), NFPROTO_IPV4: range(5), NFPROTO_IPV6: range(5)}
@@ -79,7 +79,7 @@ def build(host: HostView, ns: NamespaceView) -> HooksReport:
         try:
             for device in _devices(ns) if pf == NFPROTO_NETDEV else (None,):
                 for number in _HOOKS[pf]:
-                    found = _at_hook(ns, pf, number, device)
+                    found = _at_hook(host, ns, pf, number, device)
                     if found:
                         hooks.append(Hook(priorities.FAMILY_NAMES[pf], priorities.hook_name(pf, number),
                                           device.name if device else "", found))
@@ -104,9 +104,10 @@ def _devices(ns: NamespaceView) -> list[Link]:
             if any(link.name == pattern or (pattern.endswith("*") and link.name.startswith(pattern[:-1])) for pattern in patterns)]
 
 
-def _at_hook(ns: NamespaceView, pf: int, number: int, device: Link | None) -> tuple[HookEntry, ...]:
-    entries = list(hook_table.entries(ns, pf, number, device))
-    if not entries:
+def _at_hook(host: HostView, ns: NamespaceView, pf: int, number: int, device: Link | None) -> tuple[HookEntry, ...]:
+    entries = [entry for entry in hook_table.entries(ns, pf, number, device)
+               if not entry.function or bridge_hooks.there(host, ns, entry.function) is not False]
+    if all(entry.function for entry in entries):
         return ()
     if pf == NFPROTO_BRIDGE:
         entries = hook_table.in_order([*entries, *_br_netfilter(ns, number)])

@@ -223,6 +223,9 @@ class HostView(Protocol):
     def kernel_function(self, module: str, function: str) -> bool | None:
         """Whether a part of the kernel has a function of that name, for telling versions apart; None where nothing says."""
 
+    def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
+        """Whether a part of the kernel has that member in a structure, for the same; None where nothing says."""
+
     def gaps(self) -> Sequence[Gap]:
         """What could not be read so far."""
 

@@ -27,7 +27,7 @@ from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter import priorities, tracking
 from pktdiag.netfilter.context import HookContext, HookResult
 from pktdiag.netfilter.nat_hook import run_nat
-from pktdiag.netfilter.own_hooks import bridged, defragment, ingress_as_inet, unknown_function
+from pktdiag.netfilter.own_hooks import defragment, ingress_as_inet, unknown_function
 from pktdiag.netfilter.rerouting import rerouting
 
 TYPE_CHECKING = False
@@ -54,6 +54,8 @@ class Entry(NamedTuple):
     """Legacy table name."""
     inside: tuple[Entry, ...] = ()
     """For the NAT hook: the nat chains and tables, in order."""
+    function: str = ""
+    """Of the kernel's own that not every kernel has."""
 
 
 def _given(run: Callable[..., HookResult], /, **named: object) -> Runner:
@@ -81,12 +83,32 @@ def entries(ns: NamespaceView, pf: int, hook: int, device: Link | None) -> tuple
             found.append(Entry(priorities.nat_priority(hook), "nat", "NAT", _given(run_nat, inside=inside), inside=inside))
         for priority, function, module in facts.others(hook):
             found.append(Entry(priority, "unknown", function, _given(unknown_function, function=function, module=module)))
-    elif pf == NFPROTO_BRIDGE and hook in (NF_BR_PRE_ROUTING, NF_BR_LOCAL_IN, NF_BR_POST_ROUTING) and tracking.on_bridges(ns):
-        if hook == NF_BR_PRE_ROUTING:
-            found.append(Entry(priorities.CONNTRACK, "conntrack", "connection tracking", _given(bridged, run=track.conntrack_in)))
-        else:
-            found.append(Entry(priorities.INT_MAX, "confirm", "connection tracking: confirm", _given(bridged, run=track.confirm)))
+    elif pf == NFPROTO_BRIDGE and hook in (NF_BR_PRE_ROUTING, NF_BR_LOCAL_IN, NF_BR_POST_ROUTING):
+        found += _of_bridges(ns, hook)
     return tuple(in_order(found))
+
+
+def _of_bridges(ns: NamespaceView, hook: int) -> list[Entry]:
+    """What nf_conntrack_bridge has there, and br_netfilter at LOCAL_IN; its detours through the IP hooks are the walk's own."""
+    tracks = tracking.on_bridges(ns)
+    detours = hook == NF_BR_LOCAL_IN and ns.sysctl("net/bridge/bridge-nf-call-iptables") is not None
+    if not tracks and not detours:
+        return []
+    from pktdiag.netfilter import bridge_hooks
+
+    if hook == NF_BR_PRE_ROUTING:
+        return [Entry(priorities.CONNTRACK, "conntrack", "connection tracking", _given(bridge_hooks.tracked, run=track.conntrack_in))]
+    if hook == NF_BR_POST_ROUTING:
+        return [Entry(priorities.INT_MAX, "confirm", "connection tracking: confirm",
+                      _given(bridge_hooks.on_the_way_out, run=track.confirm))]
+    made: list[tuple[str, str, Runner]] = []
+    if tracks:
+        made.append(("nf_ct_bridge_in", "connection tracking: broadcasts are tracked anew above", bridge_hooks.tracked_anew))
+    if detours:
+        made.append(("br_nf_local_in", "br_netfilter: broadcasts are confirmed", _given(bridge_hooks.settled, confirm=track.confirm)))
+    ranks = [bridge_hooks.rank(ns, function) if len(made) > 1 else None for function, _, _ in made]
+    return [Entry(priorities.INT_MAX, "kernel", label, run, None if rank is None else ("listed", 0, -rank), function=function)
+            for (function, label, run), rank in zip(made, ranks)]
 
 
 def hooks_devices(ns: NamespaceView) -> bool:

@@ -8,8 +8,6 @@ from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pktdiag.netfilter.nft.tables import BaseChain
 
 
@@ -49,14 +47,6 @@ def _without_atomic(packet: Packet) -> Packet:
         return packet
     at = numbers.index(IPPROTO_FRAGMENT)
     return packet._replace(ext_headers=packet.ext_headers[:at] + packet.ext_headers[at + 1:], length=packet.length - 8)
-
-
-def bridged(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookResult:
-    """nf_ct_bridge_pre() / nf_ct_bridge_post() (net/bridge/netfilter/nf_conntrack_bridge.c): IP frames are tracked as at the
-    IP hooks."""
-    if ctx.skb.ethertype not in (0x0800, 0x86DD) or ctx.skb.arp is not None:
-        return ACCEPT
-    return run(ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6))
 
 
 def ingress_as_inet(ctx: HookContext, chain: BaseChain) -> HookResult:

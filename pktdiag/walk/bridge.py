@@ -142,20 +142,20 @@ def frame_finish(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) 
     else:
         _flood(walk, ns, br, port, skb, "broadcast" if broadcast else "multicast", up)
     if up:
-        _pass_up(walk, ns, br, port, skb)
+        _pass_up(walk, ns, br, port, skb, promisc)
 
 
 def _unicast(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb, vid: int, promisc: bool) -> None:
     station = bridge_fdb.find(walk, ns, br, skb.dst_mac, vid)
     if station is not None and station.local:
-        _pass_up(walk, ns, br, port, skb)
+        _pass_up(walk, ns, br, port, skb, False)
         return
     if station is not None:
         forward(walk, ns, br, port, skb, station.port, promisc)
     else:
         _flood(walk, ns, br, port, skb, "unicast", promisc)
     if promisc:
-        _pass_up(walk, ns, br, port, skb)
+        _pass_up(walk, ns, br, port, skb, True)
 
 
 def _authorised(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb, vid: int) -> bool:
@@ -168,15 +168,18 @@ def _authorised(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb, v
     return False
 
 
-def _pass_up(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -> None:
-    """br_pass_frame_up(): the frame is received again, now on the bridge device."""
+def _pass_up(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb, promisc: bool) -> None:
+    """br_pass_frame_up(): the frame is received again, now on the bridge device. ``promisc``: it would be in any case."""
     if not br.flags & IFF_PROMISC and not bridge_vlan.egress_allowed(walk, ns, br, br, skb):
         walk.drop(ns, "bridge", br, skb, "NOT_SPECIFIED", f"{br.name} itself is not a member of the frame's VLAN.", cause="vlan-filter")
         return
     bridge_vlan.untag(walk, ns, br, br, skb)
     walk.step(ns, "bridge", br, f"{br.name}: the frame is for the host itself.")
+    if promisc:
+        skb.extra["promisc"] = True
     if run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_LOCAL_IN, skb, port, None, "bridge-input"):
-        skb.extra.pop("vlan_filtered", None)
+        for name in ("vlan_filtered", "promisc", "bridge_gathered"):
+            skb.extra.pop(name, None)
         device.receive_core(walk, ns, br, skb)
 
 

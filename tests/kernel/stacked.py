@@ -32,6 +32,13 @@ def makeable() -> frozenset[str]:
     return found if found >= {"vlan", "bond", "dummy"} else frozenset()
 
 
+def tracks_bridges() -> frozenset[str]:
+    """"nf_conntrack_bridge", where the running kernel has it: bridge rules may then ask for the state of a connection."""
+    rules = "add table bridge t; add chain bridge t c; add rule bridge t c ct state new"
+    done = subprocess.run(["unshare", "-n", "nft", rules], capture_output=True)
+    return frozenset() if done.returncode else frozenset(("nf_conntrack_bridge",))
+
+
 def wanted(index: int, kinds: frozenset[str]) -> bool:
     return bool(kinds) and index % EVERY == EVERY - 1
 

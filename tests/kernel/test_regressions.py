@@ -25,6 +25,6 @@ def test_the_kernel_agrees(name: str, judged: dict[str, Any]) -> None:
     with open(os.path.join(judge.REGRESSIONS, name)) as file:
         needs = json.load(file).get("needs", ())
     if name not in judged:
-        assert needs, f"{name} was not judged"  # device types this kernel cannot make; the second kernel judges it (test_vm)
+        assert needs, f"{name} was not judged"  # what this kernel does not have; the second kernel judges it (test_vm)
         return
     assert judged[name] == [], f"scripts/judge --replay tests/kernel/regressions/{name}"

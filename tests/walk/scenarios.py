@@ -155,6 +155,19 @@ SCENARIOS: dict[str, Host] = {
     "br_netfilter: the host's own packets pass PREROUTING once": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: xt iptables-nft raw -A PREROUTING -p udp --dport 53",
         "h: xt iptables-nft filter -A INPUT -p udp --dport 53", packets=[udp("a", "198.51.100.1")]),
+    "br_netfilter: no NAT in INPUT for broadcasts": host(
+        *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-iptables=1", "h: xt iptables-nft nat -A INPUT -j SNAT --to-source 198.51.100.77",
+        "h: xt iptables-nft filter -A INPUT -s 198.51.100.77", "h: xt iptables-nft filter -A INPUT -m conntrack --ctstatus CONFIRMED",
+        packets=[udp("a", "198.51.100.255", broadcast=True, answer=False), udp("a", "198.51.100.1")]),
+    "br_netfilter: a promiscuous bridge takes off connections": host(
+        *BRIDGED, "h: link set br0 promisc on", "h: sysctl net/bridge/bridge-nf-call-iptables=1",
+        "h: xt iptables-nft nat -A INPUT -j SNAT --to-source 198.51.100.77",
+        "h: xt iptables-nft filter -A INPUT -m conntrack --ctstate INVALID -j DROP",
+        packets=[udp("a", "198.51.100.255", broadcast=True, answer=False), udp("a", "198.51.100.1"), udp("a", "198.51.100.12")]),
+    "a promiscuous bridge, without the detour": host(
+        *BRIDGED, "h: link set br0 promisc on", "h: sysctl net/bridge/bridge-nf-call-iptables=0",
+        "h: xt iptables-nft filter -A INPUT -m conntrack --ctstate INVALID -j DROP",
+        packets=[udp("a", "198.51.100.255", broadcast=True, answer=False), udp("a", "198.51.100.1")]),
     "br_netfilter: arptables FORWARD": host(
         *BRIDGED, "h: sysctl net/bridge/bridge-nf-call-arptables=1", "h: xt arptables-nft filter -A FORWARD -s 198.51.100.12 -j DROP",
         packets=[udp("a", "198.51.100.12"), udp("a", "198.51.100.13", 9)]),

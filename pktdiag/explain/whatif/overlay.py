@@ -178,6 +178,9 @@ class OverlayHost:
     def kernel_function(self, module: str, function: str) -> bool | None:
         return self._base.kernel_function(module, function)
 
+    def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
+        return self._base.kernel_member(module, structure, member)
+
     def gaps(self) -> Sequence[Gap]:
         return self._base.gaps()
 
