@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from pktdiag.model.kernel import IFF_PROMISC
 from pktdiag.model.packet import format_address, parse_address
 
 from .conftest import Lab
@@ -38,6 +41,30 @@ def kinds(lab: Lab) -> tuple[Lab, list[str]]:
     made = [kind for kind, command in KINDS.items() if lab.try_run("k", command.replace("K", "d-" + kind)).returncode == 0]
     assert len(made) > 3
     return lab, made
+
+
+CAPTURE = """import socket, struct, sys
+tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+tap.setsockopt(263, 1, struct.pack("iHH8x", socket.if_nametoindex("d0"), 1, 0))  # PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC
+print("listening", flush=True)
+sys.stdin.read()"""
+
+
+def test_a_capture_makes_a_device_promiscuous(lab: Lab) -> None:
+    """The kernel tells it as a number ("promiscuity 1"); the flag it sends is only what was asked for by hand."""
+    lab.add("p")
+    lab.device("p", "d0")
+
+    def promiscuous() -> bool:
+        return any(link.flags & IFF_PROMISC for link in lab.fresh("p").links().values())
+
+    assert not promiscuous()
+    argv = ["nsenter", f"--net=/run/netns/{lab.prefix}p", sys.executable, "-c", CAPTURE]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as capture:
+        assert capture.stdout is not None and capture.stdout.readline() == "listening\n"
+        assert promiscuous()
+        capture.communicate()
+    assert not promiscuous()
 
 
 def test_every_device_reads_as_ip_shows_it(kinds: tuple[Lab, list[str]]) -> None:
