@@ -17,8 +17,8 @@ from .observe import NotSentError, Observer, Truth
 from .send import Sender
 from .tracer import Tracer
 
-ERROR_BURST = 4
-"""net.ipv4.route.error_burst allows five at once."""
+ERROR_BURST, QUIET = 4, 1.05
+"""net.ipv4.route.error_burst allows five at once; net.ipv4.route.error_cost one a second afterwards. Both are the initial namespace's."""
 
 
 class Result(NamedTuple):
@@ -47,7 +47,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     from pktdiag.walk.api import trace
 
     results: list[Result] = []
-    errors: Counter[str] = Counter()
+    rests = _Rests()
     with Built(host, home, lenient=True) as built:
         if built.refused:
             host["refused"] = built.refused
@@ -80,23 +80,18 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                         except Exception:
                             crash = " | ".join(line.strip() for line in traceback.format_exc().splitlines()[-12:])
                     seconds = time.perf_counter() - started
+                    rests.before(built, predicted)
                     try:
                         truth = observer.run(sender, patient or _waits(predicted))
                     except NotSentError:
                         continue
-                    before = frozenset(name for name, count in errors.items() if count >= ERROR_BURST)
-                    turned = _turned_back(truth)
-                    for name, moved in truth.counters.items():
-                        errors[name] += moved.get("IcmpOutDestUnreachs", 0)
-                    for name in turned:
-                        errors[name] += ERROR_BURST
-                    tired = before | turned
+                    rests.after(truth)
                     if only is not None and only != number:
                         continue
                     if crash:
                         results.append(Result(host["seed"], number, "crash", (Mismatch("crash", crash),), (), seconds, _end(truth)))
                         continue
-                    judgement = Judgement(built, sender, predicted, truth, tired, tags.texts if tags else {})
+                    judgement = Judgement(built, sender, predicted, truth, tags.texts if tags else {})
                     conditions = tuple(c for o in predicted.request.outcomes for c in o.conditions)
                     results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
                                           conditions, seconds, _end(truth)))
@@ -111,6 +106,31 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     return results
 
 
+class _Rests:
+    """When routing may speak again: ip_error() (net/ipv4/route.c) allows a sender five errors at once and then one a second, and a
+    redirect takes them all away, since both count in peer->rate_tokens. Nobody can read that, and packets follow each other here as
+    they do nowhere else: an error that is foretold is waited for."""
+
+    def __init__(self) -> None:
+        self._errors: Counter[str] = Counter()
+        self._until: dict[str, float] = {}
+
+    def before(self, built: Built, predicted: Any) -> None:
+        silent = {built.namespaces[name].id: until for name, until in self._until.items()}
+        rest = max((silent.get(drop.netns, 0) for drop in _drops(predicted) if drop.stage == "routing"), default=0) - time.monotonic()
+        if rest > 0:
+            time.sleep(rest)
+
+    def after(self, truth: Truth) -> None:
+        turned = _turned_back(truth)
+        for name, moved in truth.counters.items():
+            said = moved.get("IcmpOutDestUnreachs", 0)
+            redirects = name in turned or bool(moved.get("IcmpOutRedirects"))
+            self._errors[name] += ERROR_BURST if redirects else said
+            if redirects or (said and self._errors[name] >= ERROR_BURST):
+                self._until[name] = time.monotonic() + QUIET
+
+
 def _turned_back(truth: Truth) -> frozenset[str]:
     """Namespaces that sent the packet out of the device it came in through: ip_rt_send_redirect() notes the time with its sender's
     other limits, whether a redirect goes out or not (icmp_send() has none for a later fragment)."""
@@ -118,11 +138,16 @@ def _turned_back(truth: Truth) -> frozenset[str]:
     return frozenset(seen.netns for seen in truth.sightings if seen.direction == "out" and (seen.netns, seen.device) in came)
 
 
-def _waits(predicted: Any) -> bool:
-    """Whether a neighbour's silence was predicted, for the packet or for its answer."""
+def _drops(predicted: Any) -> list[Any]:
+    """All that were foretold, of the packet and of its answer, in every outcome."""
     legs = [leg for leg in (predicted and predicted.request, predicted and predicted.reply) if leg]
     drops = [leg.drop for leg in legs] + [outcome.fate.drop for leg in legs for outcome in leg.outcomes]
-    return any(drop is not None and drop.stage == "neighbour" for drop in drops)
+    return [drop for drop in drops if drop is not None]
+
+
+def _waits(predicted: Any) -> bool:
+    """Whether a neighbour's silence was predicted, for the packet or for its answer."""
+    return any(drop.stage == "neighbour" for drop in _drops(predicted))
 
 
 def _end(truth: Truth) -> str:

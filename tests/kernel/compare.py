@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pktdiag.model.packet import format_address
@@ -80,10 +80,8 @@ def rule_key(rule: RuleRef, names: dict[str, str]) -> RuleKey:
 class Judgement:
     """One case: what was predicted, what happened, and in what they differ."""
 
-    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth, tired: Container[str] = (),
-                 texts: Mapping[RuleKey, str] | None = None) -> None:
-        self.tired, self.texts = tired, texts or {}
-        """Namespaces that have sent so many errors, or a redirect, that the next error may be held back."""
+    def __init__(self, built: Built, sender: Sender, trace: Trace, truth: Truth, texts: Mapping[RuleKey, str] | None = None) -> None:
+        self.texts = texts or {}
         self.names = {ns.id: name for name, ns in built.namespaces.items()}
         self.built, self.sender, self.trace, self.truth = built, sender, trace, truth
         self.mismatches: list[Mismatch] = []
@@ -284,8 +282,6 @@ class Judgement:
     # -- the answer --------------------------------------------------------------------------------------------------
     def _answer(self) -> None:
         leg, truth = self.trace.request, self.truth
-        if self._held_back():
-            return
         reply = self.trace.reply
         got = [plain_seen(s) for s in truth.answer]
         if reply is None:
@@ -333,13 +329,6 @@ class Judgement:
             return bool(self.truth.receivers) and bool(self.sender.spec.get("answer", True))
         return True
 
-    def _held_back(self) -> bool:
-        """Whether routing's error may have been suppressed: ip_error() allows a host five at once and one a second, and a
-        redirect sent to it uses them all up (net/ipv4/route.c: peer->rate_tokens). Nobody can read that."""
-        leg = self.trace.request
-        return leg.verdict == REJECTED and leg.drop is not None and leg.drop.stage == "routing" and not self.truth.answer and \
-            self.names.get(leg.drop.netns, "") in self.tired
-
     def _third_leg(self) -> bool:
         """Whether something follows the answer, seen or not: a raw sender's host resets a connection it knows nothing of, and
         an answer that is refused is answered in turn."""
@@ -363,7 +352,7 @@ class Judgement:
     def _counters(self) -> None:
         predicted: dict[tuple[str, str], int] = {}
         legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
-        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others or self._third_leg() or self._held_back():
+        if any(leg.verdict == DEPENDS for leg in legs) or self.truth.others or self._third_leg():
             return
         for leg in legs:
             for netns, name in leg.counters:
@@ -392,7 +381,7 @@ class Judgement:
 
     def _rules(self) -> None:
         legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
-        if any(leg.verdict == DEPENDS for leg in legs) or self._held_back():
+        if any(leg.verdict == DEPENDS for leg in legs):
             return
         predicted: dict[RuleKey, int] = {}
         texts: dict[RuleKey, str] = {}
