@@ -245,7 +245,7 @@ class Judgement:
         reason = self._in_its_words(reason, truth.drops)
         if reason not in reasons and fate.drop is not None and self._through_macvlan() and self._elsewhere(fate.drop):
             return
-        if waits and set(reasons) <= {"OTHERHOST"} and not truth.answer:
+        if waits and not truth.answer and (set(reasons) <= {"OTHERHOST"} or self._gathers(fate.drop)):
             return  # it waits for the others of its datagram, for longer than we do
         if not reasons:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but nothing dropped it; error {truth.error!r}")
@@ -266,6 +266,11 @@ class Judgement:
         if drop.rule is not None:
             return bool(self.truth.rules.get(rule_key(drop.rule, self.names)))
         return bool(drop.counters) and all(moved.get(name) for name in drop.counters)
+
+    def _gathers(self, drop: Drop | None) -> bool:
+        """Whether a fragment of many was taken to be put together there (ip_defrag), whatever became of its other copies."""
+        moved = self.truth.counters.get(self.names.get(drop.netns, ""), {}) if drop is not None and self._to_many() else {}
+        return bool(moved.get("IpReasmReqds")) and not moved.get("IpReasmOKs")
 
     def _through_macvlan(self) -> bool:
         """ARP requests, as all broadcasts, come up through a macvlan from a work queue (drivers/net/macvlan.c: macvlan_process_broadcast),
