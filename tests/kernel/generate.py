@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from . import every, stacked
+from . import every, stacked, tracked
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -20,7 +20,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
              kinds: frozenset[str] = frozenset()) -> Host:
     """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
     rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``). ``kinds``: device types that
-    this kernel can make and others cannot (``stacked``)."""
+    this kernel can make and others cannot (``stacked``), and whether its bridges track connections (``tracked``)."""
     rng = Random(f"pktdiag {seed}:{index}")
     plan = stacked.StackedPlan(rng, kinds) if stacked.wanted(index, kinds) else Plan(rng)
     whole = everything and every.wanted(index)
@@ -47,6 +47,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
         sent = packets(plan, PACKETS_PER_HOST)
     if isinstance(plan, stacked.StackedPlan):
         about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
+    tracked.bridges(plan, Random(f"pktdiag bridges {seed}:{index}"), kinds)
     items = [item for item in plan.items if item["do"] not in without]
     if "ipv6" in without:
         sent = [packet for packet in sent if ":" not in packet["dst"]]

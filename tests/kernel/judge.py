@@ -284,7 +284,7 @@ def regressions() -> list[str]:
 def judge_regressions(bench: Bench) -> dict[str, list[list[str]]]:
     """What is wrong about the last packet of each regression file, by the file's name; files that need device types this kernel
     cannot make ("needs", see ``stacked``) are left out."""
-    kinds = stacked.makeable() | stacked.tracks_bridges()
+    kinds = stacked.makeable()
     found: dict[str, list[list[str]]] = {}
     for path in regressions():
         with open(path) as file:

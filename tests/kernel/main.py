@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
           + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked + (f" --holding '{args.holding}'" if args.holding else ""))
-    if args.stacked and not stacked.makeable():
+    if args.stacked and not stacked.wanted(stacked.EVERY - 1, stacked.makeable()):
         print("this kernel makes none of them: try --vm", file=sys.stderr)
         return 2
     broken = 0

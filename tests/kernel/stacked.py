@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 from random import Random
 
+from . import tracked
 from .topology import Plan
 
 KINDS = ("vlan", "dummy", "bond", "macvlan", "ipvlan", "vrf")
@@ -26,21 +27,15 @@ ip link add x6 type vrf table 9 && echo vrf
 
 
 def makeable() -> frozenset[str]:
-    """The kinds that the running kernel can make; none at all unless VLANs, bonds and dummies are among them."""
+    """The kinds that the running kernel can make; none at all unless VLANs, bonds and dummies are among them. And whether its bridges
+    track connections (``tracked``)."""
     done = subprocess.run(["unshare", "-n", "sh", "-c", _PROBE], capture_output=True, text=True)
     found = frozenset(done.stdout.split())
-    return found if found >= {"vlan", "bond", "dummy"} else frozenset()
-
-
-def tracks_bridges() -> frozenset[str]:
-    """"nf_conntrack_bridge", where the running kernel has it: bridge rules may then ask for the state of a connection."""
-    rules = "add table bridge t; add chain bridge t c; add rule bridge t c ct state new"
-    done = subprocess.run(["unshare", "-n", "nft", rules], capture_output=True)
-    return frozenset() if done.returncode else frozenset(("nf_conntrack_bridge",))
+    return (found if found >= {"vlan", "bond", "dummy"} else frozenset()) | tracked.found()
 
 
 def wanted(index: int, kinds: frozenset[str]) -> bool:
-    return bool(kinds) and index % EVERY == EVERY - 1
+    return bool(kinds & set(KINDS)) and index % EVERY == EVERY - 1
 
 
 class StackedPlan(Plan):
