@@ -53,6 +53,8 @@ class Seen(NamedTuple):
     """Of "fragmentation needed": the MTU told; of a SYN-ACK: the segment size it announces."""
     seq: int = 0
     """Of a TCP segment."""
+    ident: int = 0
+    """Of a fragment: which datagram's it is."""
 
 
 class Parsed(NamedTuple):
@@ -66,18 +68,22 @@ class Parsed(NamedTuple):
     frag: int
     body: bytes
     """From the transport header on."""
+    ident: int = 0
+    """Of a fragment, the first one too."""
 
 
 def parse_ip(data: bytes) -> Parsed | None:
     if len(data) >= 20 and data[0] >> 4 == 4:
         header = (data[0] & 15) * 4
-        total, _, frag = struct.unpack_from(">HHH", data, 2)
+        total, ident, frag = struct.unpack_from(">HHH", data, 2)
+        ident = ident if frag & 0x3FFF else 0
         body = data[header:max(total, header)]
         src, dst = (socket.inet_ntop(socket.AF_INET, data[o:o + 4]) for o in (12, 16))
         proto, ttl, offset = data[9], data[8], frag & 0x1FFF
     elif len(data) >= 40 and data[0] >> 4 == 6:
         total = struct.unpack_from(">H", data, 4)[0] + 40
         proto, at, offset = headers.skip(data, data[6])
+        ident = headers.identification(data, data[6])
         ttl, body = data[7], data[at:total]
         src, dst = (socket.inet_ntop(socket.AF_INET6, data[o:o + 16]) for o in (8, 24))
     else:
@@ -85,7 +91,7 @@ def parse_ip(data: bytes) -> Parsed | None:
     sport = dport = 0
     if proto in (6, 17, 132, 33, 136) and len(body) >= 4 and not offset:
         sport, dport = struct.unpack_from(">HH", body)
-    return Parsed(src, dst, proto, sport, dport, ttl, total, offset, body)
+    return Parsed(src, dst, proto, sport, dport, ttl, total, offset, body, ident)
 
 
 def classify(packet: Parsed, tag: Tag) -> tuple[str, str]:
@@ -189,4 +195,20 @@ def seen(frame: bytes, when: int, netns: str, address: tuple[object, ...], tag: 
         mtu = announced_mss(packet.body)
     return Seen(when, netns, device, direction, kind, packet.src, packet.dst, packet.sport, packet.dport, packet.proto,
                 packet.ttl, packet.length, what, packet.frag, smac, dmac, mtu,
-                struct.unpack_from(">I", packet.body, 4)[0] if packet.proto == 6 and len(packet.body) >= 8 else 0)
+                struct.unpack_from(">I", packet.body, 4)[0] if packet.proto == 6 and len(packet.body) >= 8 else 0, packet.ident)
+
+
+def like_their_first(captured: list[Seen]) -> list[Seen]:
+    """Later fragments are whose their datagram's first one is: they hold nothing that would tell."""
+    exact = {(s.ident, s.proto, s.src, s.dst): s.kind for s in captured if s.ident and not s.frag}
+    kinds: dict[tuple[int, int], set[str]] = {}
+    for (ident, proto, _, _), kind in exact.items():
+        kinds.setdefault((ident, proto), set()).add(kind)
+    told = []
+    for sight in captured:
+        alike = kinds.get((sight.ident, sight.proto), set())
+        if sight.ident and sight.frag and sight.kind == "other" and alike:
+            kind = exact.get((sight.ident, sight.proto, sight.src, sight.dst)) or (alike.pop() if len(alike) == 1 else "other")
+            sight = sight._replace(kind=kind)
+        told.append(sight)
+    return told

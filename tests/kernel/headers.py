@@ -152,6 +152,17 @@ def destination(spec: PacketSpec) -> str:
     return str(spec["dst"])
 
 
+def identification(data: bytes, number: int) -> int:
+    """Of an IPv6 fragment; 0 for what is none, or all of its datagram."""
+    at = 40
+    while number in (HOP, ROUTING, FRAGMENT, AUTH, DST) and len(data) >= at + 8:
+        if number == FRAGMENT:
+            offset, ident = struct.unpack_from(">HI", data, at + 2)
+            return int(ident) if offset & 0xFFF9 else 0
+        number, at = data[at], at + ((data[at + 1] + 2) * 4 if number == AUTH else (data[at + 1] + 1) * 8)
+    return 0
+
+
 def skip(data: bytes, number: int) -> tuple[int, int, int]:
     """(transport protocol, where it begins, fragment offset) of an IPv6 packet: through everything, as a dissector does it."""
     at = 40

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import select
-import socket
-import struct
 import time
 from typing import NamedTuple
 
 from .build import Built, Listener
 from .counters import Counters, RuleKey
-from .frames import Seen, Tag, answer_to, seen
+from .frames import Seen, Tag, answer_to, like_their_first, seen
 from .send import Sender
+from .tap import Tap
 from .tracer import Event, Tracer
 
-SO_TIMESTAMPNS = 35
 ETH_P_ARP = 0x0806
 QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
@@ -23,8 +21,8 @@ ENDLESS = 5.0
 """Seconds after which nobody waits for a packet's end: frames that rules send round (netdev fwd) never grow old."""
 PENDING = 0.25
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
-NOT_OURS = ("rtnl_", "packet_rcv", "neigh_get", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct")
-"""Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied."""
+NOT_OURS = ("rtnl_", "packet_rcv", "neigh_get", "netlink", "unix_", "__unix", "skb_queue_purge", "sk_stream", "udp_destruct", "nf_send_reset", "inet_sock_destruct", "skb_release_data")
+"""Functions whose kfree_skb is housekeeping: sockets being closed, taps being emptied, fragments freed with the packet they are in."""
 
 
 class NotSentError(Exception):
@@ -68,14 +66,10 @@ class Observer:
     def __init__(self, built: Built, tracer: Tracer, pid: int) -> None:
         self.built, self.tracer, self.pid = built, tracer, pid
         self._poll = select.epoll()
-        self._taps: dict[int, tuple[socket.socket, str]] = {}
+        self._taps: dict[int, tuple[Tap, str]] = {}
         self.counters = {name: Counters(ns) for name, ns in built.namespaces.items()}
         for name, ns in built.namespaces.items():
-            with ns.inside():
-                tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            tap.setblocking(False)
-            tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+            tap = Tap(ns)
             self._taps[tap.fileno()] = (tap, name)
             self._poll.register(tap.fileno(), select.EPOLLIN)
         self._udp: dict[int, Listener] = {}
@@ -123,7 +117,7 @@ class Observer:
                 break
             deadline = deadline or now + PENDING
         events += self.tracer.drain()
-        captured = merge(captured)
+        captured = like_their_first(merge(captured))
         for sight in captured:
             opens = {"request": 0x02, "answer": 0x12}.get(sight.kind) if sight.proto == 6 and not sight.frag else None
             if opens is not None and int(sight.what, 16) & 0x17 == opens:
@@ -162,22 +156,9 @@ class Observer:
 
     def _collect(self, tag: Tag | None, captured: list[Seen], receivers: list[Listener], answer: list[bool]) -> None:
         for tap, name in self._taps.values():
-            while True:
-                try:
-                    frame, ancillary, _, address = tap.recvmsg(65600, 64)
-                except BlockingIOError:
-                    break
-                except OSError:  # a device went down: ENETDOWN is reported once
-                    continue
-                if tag is None:
-                    continue
-                when = 0
-                for level, kind, data in ancillary:
-                    if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                        seconds, nanos = struct.unpack("=qq", data)
-                        when = seconds * 1_000_000_000 + nanos
-                sight = seen(frame, when, name, address, tag)
-                captured.append(sight)
+            for frame, when, address in tap.read():
+                if tag is not None:
+                    captured.append(seen(frame, when, name, address, tag))
         for listener in self._udp.values():
             while True:
                 try:
