@@ -139,8 +139,8 @@ class Packet(NamedTuple):
         return f"{PROTO_NAMES.get(self.proto, f'proto {self.proto}')} {source} > {destination}"
 
     def ends(self) -> tuple[str, str]:
-        """Where from and where to, with the ports it has; ``?`` for one that is drawn at random."""
-        if not self.has_ports:
+        """Where from and where to, with the ports it has (a later fragment has none); ``?`` for one that is drawn at random."""
+        if not self.has_ports or self.fragment_offset:
             return format_address(self.src), format_address(self.dst)
         return (endpoint(self.src, "?" if "sport" in self.unknown else self.sport),
                 endpoint(self.dst, "?" if "dport" in self.unknown else self.dport))

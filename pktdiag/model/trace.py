@@ -66,6 +66,8 @@ class Step(NamedTuple):
     """Facts for machines: {"route": …}, {"nat": …}, {"condition": …}; JSON-serialisable."""
     packet: Packet | None = None
     """The packet as it stands after this step, where the step changed it."""
+    piece: tuple[int, int] | None = None
+    """Which fragment of how many it happened to, where this host has cut the packet."""
 
 
 class Sighting(NamedTuple):
@@ -108,6 +110,8 @@ class Drop(NamedTuple):
     """kebab-case code of the mechanism, e.g. "forward-policy-drop"; ``explain`` keys its fixes on it."""
     because: Drop | None = None
     """The loss behind this one: what became of the ARP request nobody answered."""
+    piece: str = ""
+    """"fragment 2 of 3": what was lost, and with it the datagram that this host has cut; "" for the packet itself."""
 
 
 class Fate(NamedTuple):
@@ -123,6 +127,9 @@ class Fate(NamedTuple):
     """Of a copy that a rule sent elsewhere (TEE, dup): not what was asked about."""
     mark: int = 0
     """skb mark."""
+    piece: tuple[int, int, int, int, int] | None = None
+    """While the walk goes on, of a fragment of a datagram cut in it: the datagram's number, its first byte, the byte behind its last,
+    which of how many it is."""
 
 
 class Outcome(NamedTuple):
@@ -156,6 +163,9 @@ class Leg(NamedTuple):
     """Rules whose counter moves or not by a condition that changes nothing else about the packet."""
     maybe_counted: tuple[tuple[str, str], ...] = ()
     """As ``counters``: those that move or not by such a condition, say of a copy of a broadcast."""
+    maybe_seen: tuple[Sighting, ...] = ()
+    """As ``sightings``: later fragments of a datagram that is lost with another fragment, or not, which taps see or not by such a
+    condition."""
 
 
 class Fix(NamedTuple):

@@ -32,6 +32,8 @@ def tracked(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookR
         return ACCEPT
     as_ip = _as_ip(ctx)
     pieces = skb.packet.more_fragments or bool(skb.packet.fragment_offset)
+    if pieces and "piece" in skb.extra:
+        return HookResult("unknown", "", None, "how connection tracking on a bridge puts fragments together, which is not modelled")
     result = defragment(as_ip)
     if result.action != "accept":
         return result

@@ -310,6 +310,10 @@ class Services(Protocol):
 
     def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult: ...
 
+    def gather(self, ctx: HookContext) -> bool | None:
+        """Of a fragment that the walk itself has cut: True: with it all are here, and ``ctx.skb`` is the datagram; False: it waits, or
+        ended. None: it is none of those."""
+
     def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
         """dup / TEE: a copy goes its own way."""
 

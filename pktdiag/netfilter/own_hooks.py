@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pktdiag.model.kernel import IPPROTO_FRAGMENT, NF_INET_INGRESS, NFPROTO_IPV4, NFPROTO_IPV6
 from pktdiag.model.packet import Packet
-from pktdiag.netfilter.context import ACCEPT, HookContext, HookResult, Unknown
+from pktdiag.netfilter.context import ACCEPT, CtState, HookContext, HookResult, Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def defragment(ctx: HookContext) -> HookResult:
     before the whole packet, too, and leaves alone a fragment that is not a multiple of eight (nf_ct_frag6_gather)."""
     skb = ctx.skb
     packet = skb.packet
-    if skb.ct is not None:
+    if skb.ct is not None or skb.ct_state == CtState.UNTRACKED:
         return ACCEPT
     if not packet.fragment_offset and not packet.more_fragments:
         if packet.ext_headers:
@@ -30,6 +30,11 @@ def defragment(ctx: HookContext) -> HookResult:
         return ACCEPT
     if packet.more_fragments and len(packet.dst) == 16 and (packet.length - packet.header_length) % 8:
         return ACCEPT
+    together = ctx.services.gather(ctx)
+    if together is not None:
+        if not together:
+            skb.extra["stolen_ok"] = True
+        return ACCEPT if together else HookResult("stolen")
     if not ctx.services.decide(Unknown(OTHERS_ARRIVE), ("defrag", ctx.ns.id)):
         return HookResult("stolen", "FRAG_REASM_TIMEOUT", None, WAITS, None, "fragments-missing")
     if packet.fragment_offset:

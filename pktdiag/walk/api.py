@@ -9,10 +9,8 @@ from pktdiag.model.packet import format_address
 from pktdiag.model.question import Question
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.trace import (
-    DELIVERED,
     DEPENDS,
     LEFT_HOST,
-    REJECTED,
     THROUGH_VERDICTS,
     Drop,
     Fate,
@@ -26,7 +24,7 @@ from pktdiag.netfilter.context import Skb
 from pktdiag.walk import device, ip_output
 from pktdiag.walk.explore import MAX_REPLAYS, Chooser, explore
 from pktdiag.walk.ip_forward import TOS_TO_PRIORITY
-from pktdiag.walk.state import Answer, LegRecord, Walk
+from pktdiag.walk.state import Answer, LegRecord, Walk, rank
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +32,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-_RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
 TOO_MANY = f"a combination of conditions beyond the {MAX_REPLAYS} that were followed, which all end alike, changes it"
-_BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
 
 
 class Exchange(NamedTuple):
@@ -64,9 +60,11 @@ def trace(host: HostView, question: Question) -> Trace:
     gaps = [f"{gap.what}: {gap.why}" for gap in host.gaps()]
     if not complete:
         gaps.append(f"more than {len(exchanges)} combinations of conditions; the rest was not followed")
-    request = _leg([(exchange.request, exchange) for exchange in exchanges], complete)
+    asked = question.packet
+    piece = bool(asked.fragment_offset or asked.more_fragments)
+    request = _leg([(exchange.request, exchange) for exchange in exchanges], complete, piece)
     replies = [(exchange.reply, exchange) for exchange in exchanges if exchange.reply is not None]
-    reply = _leg(replies, complete) if replies else None
+    reply = _leg(replies, complete, piece) if replies else None
     verdict = request.verdict
     if verdict in THROUGH_VERDICTS and reply is not None and reply.verdict not in THROUGH_VERDICTS:
         verdict = reply.verdict
@@ -96,7 +94,16 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
             skb.dst_mac = question.dst_mac if question.dst_mac is not None else dev.mac
             skb.src_mac = question.src_mac if question.src_mac is not None else b"\x02\0\0\0\xff\xfe"
             walk.guarded(lambda: device.receive(walk, ns, dev, skb), ns, dev, skb)
+    _run_out(walk)
+
+
+def _run_out(walk: Walk) -> None:
+    """Until nothing is on its way any more, nor waits for what will not come."""
     walk.run_backlog()
+    if "datagrams" in walk.memory:
+        from pktdiag.walk import gathering
+
+        gathering.settle(walk)
 
 
 def _sending_socket(question: Question) -> Socket:
@@ -137,7 +144,7 @@ def _walk_one_answer(walk: Walk, answer: Answer) -> None:
     if answer.sock is not None:
         skb.sock, skb.sock_ns = answer.sock, ns.id
     walk.guarded(lambda: _send_answer(walk, ns, answer, skb), ns, None, skb)
-    walk.run_backlog()
+    _run_out(walk)
 
 
 def _send_answer(walk: Walk, ns: NamespaceView, answer: Answer, skb: Skb) -> None:
@@ -166,22 +173,18 @@ def main_fate(record: LegRecord) -> Fate:
         drop = Drop("", "", "", "", None, (), "the packet vanished without a recorded end (a defect of pktdiag)", None, "unknown")
         return Fate(DEPENDS, record.last_packet, None, drop, "", "")
 
-    def rank(fate: Fate) -> tuple[int, bool, bool]:
-        bystander = fate.drop is not None and fate.drop.cause in _BYSTANDER_CAUSES
-        wordless = fate.drop is not None and not fate.drop.reason
-        return (_RANK.get(fate.verdict, 4), bystander, wordless)
-
     return min([fate for fate in record.fates if not fate.duplicate] or record.fates, key=rank)
 
 
-def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
-    """Merges the replays of one direction: like outcomes are one, and only unlike ones make it ``depends``."""
+def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool, piece: bool) -> Leg:
+    """Merges the replays of one direction: like outcomes are one, and only unlike ones make it ``depends``. How far later fragments get
+    makes none unlike, unless a fragment was asked about (``piece``)."""
     groups: dict[object, list[tuple[LegRecord, Exchange]]] = {}
     for record, exchange in records:
         fate = main_fate(record)
         drop = fate.drop
         key = (fate.verdict, fate.packet, fate.receiver, drop and (drop.reason, drop.stage, drop.netns, drop.rule, drop.text),
-               tuple((item.netns, item.device, item.direction, item.packet) for item in record.sightings))
+               tuple(item for item in record.sightings if piece or not item.packet.fragment_offset))
         groups.setdefault(key, []).append((record, exchange))
     first, exchange = next(iter(groups.values()))[0]
     fate = main_fate(first)
@@ -194,8 +197,11 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool) -> Leg:
         sure, maybe = _hits([record for record, _ in records])
         if complete and fate.verdict != DEPENDS:
             counted, perhaps = _common([record.counters for record, _ in records])
-            return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, tuple(first.sightings), tuple(first.steps), (),
-                       sure, counted, exchange.assumptions, mark, maybe_hit=maybe, maybe_counted=perhaps)
+            seen, unseen = _common([first.sightings])
+            if any(record.sightings != first.sightings for record, _ in records):
+                seen, unseen = _common([record.sightings for record, _ in records])
+            return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, seen, tuple(first.steps), (),
+                       sure, counted, exchange.assumptions, mark, maybe_hit=maybe, maybe_counted=perhaps, maybe_seen=unseen)
         reason = TOO_MANY if not complete else fate.drop.text if fate.drop else "something that could not be read"
         outcomes = (Outcome((reason,), fate, tuple(first.sightings)),)
         return Leg(DEPENDS, fate.packet, None, None, tuple(first.sightings), tuple(first.steps), outcomes, sure, tuple(first.counters),
@@ -249,6 +255,8 @@ def summarise(request: Leg, reply: Leg | None) -> str:
         drop = request.drop
         sent = f" and answered with {drop.answer}" if drop.answer else ""
         verb = "Rejected" if drop.answer else "Dropped"
+        if drop.piece:
+            return f"{drop.piece.capitalize()}, without which the datagram is lost, is {verb.lower()} at {drop.stage}{sent}: {drop.text}"
         return f"{verb} at {drop.stage}{sent}: {drop.text}"
     if request.verdict == LEFT_HOST:
         got = f"It leaves this host through {request.sightings[-1].device}." if request.sightings else "It leaves this host."

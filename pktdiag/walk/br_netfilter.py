@@ -38,6 +38,10 @@ from pktdiag.walk.hook import run_hook
 from pktdiag.walk.services import services_of
 from pktdiag.walk.state import Walk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PRIORITY = 0
 """NF_BR_PRI_BRNF"""
 
@@ -94,6 +98,7 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     assert isinstance(info, NfBridge)
     skb.physin = port.ifindex
     skb.sock = None
+    skb.extra.pop("frag_max_size", None)
     _hide_otherhost(skb, info)
     v4 = skb.packet.family == AF_INET
     headers = skb.packet.ext_headers
@@ -107,6 +112,7 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     walk.step(ns, "bridge-prerouting", br, f"br_netfilter: the bridged packet visits the {'IPv4' if v4 else 'IPv6'} hooks of {br.name}.")
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_PRE_ROUTING, skb, br, None, "prerouting"):
         return "ended"
+    info = _info(skb) or info  # of several fragments, the first one's
     _show_otherhost(skb, info)
     info.in_prerouting = False
     if skb.packet.dst == info.daddr:
@@ -240,8 +246,9 @@ def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, sha
     return True
 
 
-def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb) -> bool:
-    """IP POST_ROUTING for frames that passed :func:`forward`; packets that were routed visited it already."""
+def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, send: Callable[[Skb], None]) -> bool:
+    """IP POST_ROUTING for frames that passed :func:`forward`; packets that were routed visited it already. False: it ended, or ``send``
+    has got it in pieces."""
     info = _info(skb)
     if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
         return True
@@ -254,14 +261,27 @@ def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb) ->
     _show_otherhost(skb, info)
     skb.extra.pop("nf_bridge", None)
     skb.physin = skb.physout = None
-    if skb.packet.length <= to.mtu:
+    came_as = skb.extra.pop("frag_max_size", 0)
+    came_as = came_as if isinstance(came_as, int) else 0
+    if skb.packet.length <= min(to.mtu, came_as or to.mtu):
         return True
-    if v4 and skb.packet.df and not skb.local_df:
+    if v4 and ((skb.packet.df and not skb.local_df) or came_as > br.mtu):
         walk.drop(ns, "fragment", to, skb, "NOT_SPECIFIED", f"br_netfilter: {skb.packet.length} bytes may not be fragmented and do not fit "
                   f"the MTU {to.mtu} of {to.name}; no ICMP is sent.", counters=("IpFragFails",), cause="bridge-mtu")
         return False
-    walk.unsure(ns, "fragment", to, skb, f"how its fragments fare; br_netfilter cuts it to the MTU {to.mtu} of {to.name}, and pieces "
-                "are not followed")
+    return _cut(walk, ns, br, to, skb, came_as, send)
+
+
+def _cut(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, came_as: int, send: Callable[[Skb], None]) -> bool:
+    """br_nf_dev_queue_xmit(): the MTU of br_netfilter's own entry in place of a route (fake_rtable) is the bridge's, not the port's."""
+    if skb.packet.family != AF_INET and (not skb.local_df or came_as > br.mtu):
+        walk.unsure(ns, "fragment", to, skb, f"what br_netfilter answers to {skb.packet.length} bytes that do not fit the MTU {br.mtu} of "
+                    f"{br.name}, which is not modelled")
+        return False
+    from pktdiag.walk import pieces
+
+    mtu = br.mtu if not came_as else min(br.mtu, came_as) if skb.packet.family == AF_INET else max(came_as, pieces.IPV6_MIN_MTU)
+    pieces.cut(walk, ns, to, skb, mtu, f"the MTU {br.mtu} of {br.name}", send)
     return False
 
 

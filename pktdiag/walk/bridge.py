@@ -287,8 +287,11 @@ def _send_through(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, to
         return
     if not run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_POST_ROUTING, skb, None, to, "bridge-postrouting"):
         return
-    if not br_netfilter.post_routing(walk, ns, br, to, skb):
-        return
+    if br_netfilter.post_routing(walk, ns, br, to, skb, lambda piece: _push(walk, ns, to, piece)):
+        _push(walk, ns, to, skb)
+
+
+def _push(walk: Walk, ns: NamespaceView, to: Link, skb: Skb) -> None:
     if not ethernet.forwardable(to, skb):
         walk.drop(ns, "bridge", to, skb, "NOT_SPECIFIED",
                   f"A frame of {ethernet.length(skb)} bytes does not fit the MTU {to.mtu} of {to.name}.", cause="bridge-mtu")

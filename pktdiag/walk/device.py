@@ -159,6 +159,12 @@ def refusal_counters(skb: Skb) -> tuple[str, ...]:
     return (first, "UdpSndbufErrors" if packet.family == AF_INET else "Udp6SndbufErrors")
 
 
+def refused(walk: Walk, skb: Skb) -> None:
+    """dev_queue_xmit() returns an error to who has just given it ``skb``: for one of several fragments, the rest is not sent."""
+    if "piece" in skb.extra and "xmit-async" not in skb.extra:
+        walk.memory["xmit error"] = True
+
+
 def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """dev_queue_xmit(): egress hooks, the queue, the taps, then the driver."""
     depth = walk.memory.get("xmit-depth", 0)
@@ -166,8 +172,10 @@ def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     if not run_hook(walk, ns, NFPROTO_NETDEV, NF_NETDEV_EGRESS, skb, None, dev, "netfilter-egress"):
         if len(walk.leg.fates) > ends and walk.leg.fates[-1].verdict == DROPPED:
             walk.count(ns, *refusal_counters(skb))
+            refused(walk, skb)
         return
     if not tc.egress(walk, ns, dev, skb):
+        refused(walk, skb)
         return
     if not dev.loopback:
         skb.route = None  # IFF_XMIT_DST_RELEASE: the route ends with this device; loopback keeps it for the way back in
@@ -175,12 +183,15 @@ def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         state = "down" if not dev.up else "without carrier"
         walk.drop(ns, "qdisc", dev, skb, "QDISC_DROP", f"{dev.name} is {state}: its queue is the noop queue, which drops everything.",
                   cause="device-down" if not dev.up else "no-carrier")
+        refused(walk, skb)
         return
     if not qdisc.passes(walk, ns, dev, skb):
+        refused(walk, skb)
         return
     if depth >= XMIT_RECURSION_LIMIT:
         walk.drop(ns, "device-transmit", dev, skb, "NOT_SPECIFIED", f"Dead loop on virtual device {dev.name}: "
                   f"more than {XMIT_RECURSION_LIMIT} devices stacked.", cause="device-loop")
+        refused(walk, skb)
         return
     walk.step(ns, "device-transmit", dev, f"{dev.name} sends it{_frame_text(skb)}.", packet=skb.packet)
     walk.sight(ns, dev, "out", skb)

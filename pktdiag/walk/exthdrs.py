@@ -172,6 +172,7 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
                 return False
         elif header.number == IPPROTO_FRAGMENT:
             piece = bool(skb.packet.fragment_offset or skb.packet.more_fragments)
+            walk.count(ns, "Ip6ReasmReqds", *(() if piece else ("Ip6ReasmOKs",)))
             if skb.packet.more_fragments and (skb.packet.length - header.offset) % 8:
                 return _uneven(walk, ns, dev, skb)
             if piece and not fragments.gathered(walk, ns, dev, skb, "socket"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pktdiag.model.exthdr import whole
 from pktdiag.model.host import Link
+from pktdiag.model.kernel import AF_INET
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.netfilter.own_hooks import FIRST_DECIDES, OTHERS_ARRIVE, WAITS
@@ -15,6 +16,12 @@ from pktdiag.walk.state import Walk
 
 def gathered(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, stage: str) -> bool:
     """True: from here on ``skb`` is the whole datagram. What a later fragment's is nobody knows who only has that one."""
+    if "piece" in skb.extra:
+        from pktdiag.walk import gathering
+
+        return gathering.gathered(walk, ns, dev, skb, stage, "local")
+    if skb.packet.family == AF_INET:
+        walk.count(ns, "IpReasmReqds")
     if not walk.decide(Unknown(OTHERS_ARRIVE), ("defrag", ns.id)):
         walk.drop(ns, stage, dev, skb, "FRAG_REASM_TIMEOUT", f"{WAITS[0].upper()}{WAITS[1:]}.", cause="fragments-missing")
         return False

@@ -40,6 +40,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     skb.sock = skb.tproxy_sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
     skb.extra.pop("ip options", None)  # and clear their control block
     skb.extra.pop("options written", None)
+    skb.extra.pop("frag_max_size", None)
     if not dev.loopback and skb.pkt_type != PACKET_LOOPBACK:
         skb.route = None
     v4 = skb.packet.family == AF_INET

@@ -28,7 +28,7 @@ from pktdiag.walk import addresses as addr
 from pktdiag.walk import icmp, learned, route
 from pktdiag.walk.fib import describe
 from pktdiag.walk.hook import run_hook
-from pktdiag.walk.learned import Way
+from pktdiag.walk.learned import IPV6_MIN_MTU, SMALLEST_PMTU, Way
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
@@ -99,7 +99,21 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     what = describe(decision.match) if decision.match else "on-link"
     walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
               detail={"route": {"kind": decision.kind, "oif": decision.oif}})
+    if skb.packet.length > SMALLEST_PMTU and skb.packet.proto != IPPROTO_TCP and not skb.extra.get("header_included"):
+        _laid_out(walk, ns, out, skb, decision)
     local_out(walk, ns, skb, decision, out)
+
+
+def _laid_out(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult) -> None:
+    """__ip_make_skb(): what does not fit the first route's MTU may be cut on its way, unless its socket never allows that
+    (IP_MTU_DISCOVER)."""
+    mtu = learned.way_of(ns, out, skb.packet, decision, forwarded=False).mtu
+    if skb.packet.length <= mtu:
+        return
+    from pktdiag.walk import pieces
+
+    pieces.corked(skb, mtu)
+    skb.packet = skb.packet._replace(df=False)
 
 
 def _no_route_counters(skb: Skb, decision: RouteResult, any_source: bool) -> tuple[str, ...]:
@@ -160,7 +174,6 @@ def me_harder(walk: Walk, ns: NamespaceView, skb: Skb) -> RouteResult:
 def output(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, indev: Link | None) -> None:
     """ip_output() / ip6_output(): the POSTROUTING hook, then :func:`finish`; broadcast and multicast are heard here too."""
     v4 = skb.packet.family == AF_INET
-    walk.count(ns, "IpOutTransmits" if v4 else "Ip6OutTransmits")
     if not v4 and addr.conf(ns, 10, out.name, "disable_ipv6"):
         walk.drop(ns, "postrouting", out, skb, "IPV6DISABLED", f"IPv6 is switched off on {out.name} (disable_ipv6=1).",
                   counters=("Ip6OutDiscards",), cause="ipv6-disabled")
@@ -201,15 +214,25 @@ def _loop_back(walk: Walk, ns: NamespaceView, out: Link, skb: Skb) -> None:
 
 
 def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, *, forwarded: bool) -> None:
-    """ip_finish_output(): size against MTU, then the neighbour."""
-    from pktdiag.walk import neighbour
-
+    """ip_finish_output() / ip6_finish_output(): size against MTU. What came in fragments, and was put together only to be looked at
+    (nf_defrag), goes on in fragments no larger than those."""
     packet = skb.packet
     way = learned.way_of(ns, out, packet, decision, forwarded=forwarded)
     if way.text:
         walk.step(ns, "routing", out, f"For {format_address(packet.dst)}, {way.text}.", detail={"learned": {"mtu": way.mtu}})
-    if packet.length > way.mtu and not _fits(walk, ns, out, skb, way, forwarded):
-        return
+    came_as = skb.extra.get("frag_max_size")
+    if packet.length > way.mtu or (isinstance(came_as, int) and (packet.family == AF_INET or packet.length > came_as)):
+        _fragment(walk, ns, out, skb, decision, way, came_as if isinstance(came_as, int) else 0, forwarded)
+    else:
+        _finish2(walk, ns, out, skb, decision, way)
+
+
+def _finish2(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, way: Way) -> None:
+    """ip_finish_output2() / ip6_finish_output2(): to the neighbour."""
+    from pktdiag.walk import neighbour
+
+    packet = skb.packet
+    walk.count(ns, "IpOutTransmits" if packet.family == AF_INET else "Ip6OutTransmits")
     if packet.family == AF_INET:
         if decision.kind == "multicast":
             walk.count(ns, "IpExtOutMcastPkts")
@@ -220,21 +243,26 @@ def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
     neighbour.output(walk, ns, out, way.next_hop, skb)
 
 
-def _fits(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, way: Way, forwarded: bool) -> bool:
-    """ip_fragment() / ip6_fragment(). A packet in pieces is followed as one; its pieces are said."""
+def _fragment(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, way: Way, came_as: int, forwarded: bool) -> None:
+    """ip_fragment() / ip6_fragment(). A socket's packets may be cut (ignore_df), and those that came in fragments no larger than the MTU;
+    others only as their sender says, those of IPv6 not at all. ``came_as``: size of the largest fragment it came in."""
     packet, mtu = skb.packet, way.mtu
-    v4 = packet.family == AF_INET
-    if (packet.df or not v4) and not skb.local_df and (forwarded or skb.extra.get("header_included")):
+    v4, extra = packet.family == AF_INET, skb.extra
+    others = forwarded or bool(extra.get("header_included")) or ("duplicate" in extra and bool(skb.iif))
+    allowed = came_as <= mtu and (bool(came_as) or skb.local_df or not others)
+    if not allowed and (packet.df or not v4):
         sent = icmp.error(walk, ns, skb, 3 if v4 else 2, 4 if v4 else 0, dev=out, info=mtu)
         walk.drop(ns, "fragment", out, skb, "NOT_SPECIFIED",
                   f"{packet.length} bytes may not be fragmented and do not fit {way.limit}.",
                   counters=("IpFragFails" if v4 else "Ip6FragFails",), cause="mtu-exceeded",
                   answer=("icmp fragmentation-needed" if v4 else "icmpv6 packet-too-big") if sent else None)
-        return False
-    header = packet.header_length + (0 if v4 else 8)
-    pieces = -(-(packet.length - header) // ((mtu - header) & ~7))
-    walk.step(ns, "fragment", out, f"{packet.length} bytes exceed {way.limit}: sent as {pieces} fragments.",
-              detail={"fragments": pieces})
-    walk.unsure(ns, "fragment", out, skb, f"how its {pieces} fragments fare; a packet in pieces is not followed "
-                f"(ask with --size {mtu} for one that fits)")
-    return False
+        return
+    from pktdiag.walk import pieces
+
+    if "vxlan" in extra and (packet.df or not v4):
+        walk.unsure(ns, "fragment", out, skb, f"whether a tunnel's packet of {packet.length} bytes is cut "
+                    f"for {way.limit}, which is not modelled")
+        return
+    if came_as:
+        mtu = min(mtu, came_as) if v4 else max(came_as, IPV6_MIN_MTU)
+    pieces.cut(walk, ns, out, skb, mtu, way.limit, lambda piece: _finish2(walk, ns, out, piece, decision, way))

@@ -54,7 +54,7 @@ def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) 
         if mac is not None:
             walk.step(ns, "neighbour", dev, f"Neighbour {format_address(next_hop)} is at {ethernet.text(mac)}"
                       f"{_state_text(walk, ns, dev, next_hop)}.")
-        else:
+        elif not _waits_with_others(walk, ns, dev, next_hop, skb):
             mac = resolve(walk, ns, dev, next_hop, skb)
             if (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
                 mac = None  # whoever answers now comes too late: see _failed()
@@ -63,6 +63,22 @@ def output(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) 
         return
     skb.src_mac, skb.dst_mac = dev.mac, mac
     _send(walk, ns, dev, skb)
+
+
+def _waits_with_others(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb) -> bool:
+    """Fragments of one datagram wait in one queue (arp_queue): what became of the question for the first is true for all of them."""
+    piece = skb.extra.get("piece")
+    if piece is None:
+        return False
+    asked = walk.memory.setdefault("asked for pieces", {})
+    key = (ns.id, dev.ifindex, next_hop, piece.datagram.number)  # type: ignore[attr-defined]
+    if key in asked:
+        skb.extra["xmit-async"] = True
+        skb.extra["unresolved"] = asked[key].extra.get("unresolved")
+        skb.extra["waits with others"] = True
+        return True
+    asked[key] = skb
+    return False
 
 
 def _send(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
@@ -253,12 +269,12 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         readable = ip_options.compiled_again(skb)
     sent = readable and icmp.error(walk, ns, skb, *((3, 1) if v4 else (1, 3)), dev=dev)
     what = "ARP requests" if v4 else "neighbour solicitations"
-    why = skb.extra.pop("unresolved", None)
+    why = skb.extra.get("unresolved")
     known_why = f" {why.text}" if isinstance(why, Drop) else ""
     rule = why.rule if isinstance(why, Drop) else None
     failed = walk.memory.setdefault("failed-neighbours", set())
     reason = "NEIGH_FAILED" if v4 else "NOT_SPECIFIED"  # ndisc_error_report() names none
-    if (ns.id, dev.ifindex, next_hop) in failed:
+    if (ns.id, dev.ifindex, next_hop) in failed and "waits with others" not in skb.extra:
         # The error about the first packet needs the same neighbour: it joins the queue neigh_invalidate() is about to purge.
         reason = "QUEUE_PURGE"
     failed.add((ns.id, dev.ifindex, next_hop))

@@ -137,6 +137,15 @@ class WalkServices:
     def redirect(self, ctx: HookContext, range_: NatRange) -> HookResult:
         return bind.redirect(ctx, range_)
 
+    def gather(self, ctx: HookContext) -> bool | None:
+        """nf_ct_ipv4_gather_frags(), nf_ct_frag6_gather(): one queue per hook, and others for what bridges bring (nf_ct_defrag_user)."""
+        if "piece" not in ctx.skb.extra:
+            return None
+        from pktdiag.walk import gathering
+
+        where = f"{HOOK_NAMES[ctx.hook]}{' of a bridge' if 'nf_bridge' in ctx.skb.extra else ''}"
+        return gathering.gathered(self.walk, ctx.ns, ctx.indev or ctx.outdev, ctx.skb, stage_of(ctx), where)
+
     def duplicate(self, ctx: HookContext, gateway: bytes | None, oif: int | None) -> None:
         """A copy is made now and sent before the packet itself goes on (``copies``)."""
         from pktdiag.walk import copies

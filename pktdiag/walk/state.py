@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
     from typing import Any
+
+    from pktdiag.walk.pieces import Piece
 else:
     from _collections import deque
 
@@ -39,6 +41,15 @@ MAX_EVENTS = 2000
 """Frames handled in one replay before the walk calls it a loop (a bridge loop without STP floods for ever)."""
 
 MAX_SIGHTINGS = 400
+
+_RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
+_BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
+
+
+def rank(fate: Fate) -> tuple[int, bool, bool]:
+    """Of several copies' ends the lowest answers the question: whoever got it, else the most telling loss."""
+    drop = fate.drop
+    return _RANK.get(fate.verdict, 4), drop is not None and drop.cause in _BYSTANDER_CAUSES, drop is not None and not drop.reason
 
 
 class Answer(NamedTuple):
@@ -100,6 +111,12 @@ class Walk:
         """While a copy that a rule sent elsewhere is on its way (``copies``)."""
         self.silent = 0
         """Above zero while something is only simulated (an ARP exchange): nothing is recorded."""
+        self.piece: Piece | None = None
+        """The fragment that is on its way now, of a datagram cut in this walk (``pieces``)."""
+        self.most = 1
+        """Into how many fragments a datagram was cut."""
+        self.draining = False
+        """In softirq context: frames are taken from the backlog."""
         self._chooser = chooser
         self._consistent: dict[object, bool] = {}
         self._events = 0
@@ -136,11 +153,13 @@ class Walk:
              clauses: tuple[Clause, ...] = (), detail: dict[str, Any] | None = None, packet: Packet | None = None) -> None:
         if not self.silent:
             text = f"The copy: {text}" if self.copying else text
-            self.leg.steps.append(Step(ns.id, stage, device.name if device else "", text, rule, clauses, detail, packet))
+            piece = self.piece
+            self.leg.steps.append(Step(ns.id, stage, device.name if device else "", text, rule, clauses, detail, packet,
+                                       None if piece is None else (piece.number, piece.of)))
 
     def sight(self, ns: NamespaceView, device: Link, direction: str, skb: Skb) -> None:
         """A packet tap on ``device`` sees the packet now."""
-        if not self.silent and len(self.leg.sightings) < MAX_SIGHTINGS:
+        if not self.silent and len(self.leg.sightings) < MAX_SIGHTINGS * self.most:
             self.leg.sightings.append(Sighting(ns.id, device.name, direction, skb.packet))
 
     def count(self, ns: NamespaceView, *names: str) -> None:
@@ -159,7 +178,10 @@ class Walk:
             self.leg.answers.append(answer)
 
     # -- the ends of a copy -----------------------------------------------------------------------------------------
-    def _end(self, fate: Fate) -> None:
+    def _end(self, fate: Fate, skb: Skb) -> None:
+        piece = skb.extra.get("piece")
+        if piece is not None:
+            fate = fate._replace(piece=piece.span())  # type: ignore[attr-defined]
         if self.silent:
             self.memory.setdefault("silent-ends", []).append(fate)
         else:
@@ -173,16 +195,16 @@ class Walk:
         self.count(ns, *counters)
         drop = Drop(reason, stage, ns.id, name, rule, counters, text, answer, cause, because)
         self.step(ns, stage, device, text, rule=rule, detail={"drop": reason})
-        self._end(Fate(REJECTED if answer else DROPPED, skb.packet, None, drop, ns.id, name, mark=skb.mark))
+        self._end(Fate(REJECTED if answer else DROPPED, skb.packet, None, drop, ns.id, name, mark=skb.mark), skb)
 
     def deliver(self, ns: NamespaceView, device: Link | None, skb: Skb, receiver: Receiver, text: str) -> None:
         self.step(ns, "socket", device, text, detail={"receiver": receiver.socket})
-        self._end(Fate(DELIVERED, skb.packet, receiver, None, ns.id, device.name if device else "", mark=skb.mark))
+        self._end(Fate(DELIVERED, skb.packet, receiver, None, ns.id, device.name if device else "", mark=skb.mark), skb)
 
     def leave(self, ns: NamespaceView, device: Link, skb: Skb, text: str) -> None:
         """Handed to a device whose other end is not on this host."""
         self.step(ns, "device-transmit", device, text)
-        self._end(Fate(LEFT_HOST, skb.packet, None, None, ns.id, device.name, mark=skb.mark))
+        self._end(Fate(LEFT_HOST, skb.packet, None, None, ns.id, device.name, mark=skb.mark), skb)
 
     def unsure(self, ns: NamespaceView, stage: str, device: Link | None, skb: Skb, condition: str) -> None:
         """The walk cannot go on: beyond here nothing is known. ``condition`` says on what it depends."""
@@ -191,27 +213,33 @@ class Walk:
             self.memory.setdefault("doubts", []).append(condition)
         self.step(ns, stage, device, f"It depends on {condition}.", detail={"condition": condition})
         drop = Drop("", stage, ns.id, name, None, (), condition, None, "unknown")
-        self._end(Fate(DEPENDS, skb.packet, None, drop, ns.id, name, mark=skb.mark))
+        self._end(Fate(DEPENDS, skb.packet, None, drop, ns.id, name, mark=skb.mark), skb)
 
     # -- the softirq backlog --------------------------------------------------------------------------------------
     def enqueue(self, event: Callable[[], None], ns: NamespaceView, device: Link | None, skb: Skb) -> None:
         """netif_rx(): the frame waits in the per-CPU backlog; first in, first out (net/core/dev.c enqueue_to_backlog)."""
         self.backlog.append((event, ns, device, skb))
 
+    def in_process(self, skb: Skb) -> bool:
+        """Whether a program is just sending ``skb``: softirqs run as soon as it is handed to a device."""
+        return not (self.draining or self.copying or skb.iif or self.memory.get("xmit-depth")) and \
+            skb.extra.get("answer_kind") in (None, "udp-reply")
+
     def run_backlog(self) -> None:
         """process_backlog(): until nothing waits."""
-        was_copying = self.copying
+        was, self.draining = (self.copying, self.draining, self.piece), True
         while self.backlog:
             event, ns, device, skb = self.backlog.popleft()
             self.copying = "duplicate" in skb.extra
+            self.piece = skb.extra.get("piece")  # type: ignore[assignment]
             self._events += 1
-            if self._events > MAX_EVENTS:
+            if self._events > MAX_EVENTS * self.most:
                 self.backlog.clear()
                 self.unsure(ns, "device-receive", device, skb, "a forwarding loop: the packet was still circulating "
-                            f"after {MAX_EVENTS} frames")
-                return
+                            f"after {self._events - 1} frames")
+                break
             self.guarded(event, ns, device, skb)
-        self.copying = was_copying
+        self.copying, self.draining, self.piece = was
 
     def guarded(self, event: Callable[[], None], ns: NamespaceView, device: Link | None, skb: Skb) -> None:
         """Runs one event; what could not be read becomes a condition instead of an error."""

@@ -59,6 +59,7 @@ def forward_to(walk: Walk, ns: NamespaceView, dev: Link, there: NamespaceView, p
         why = "is down" if not peer.up else f"has MTU {peer.mtu}, too small for a frame of {ethernet.length(skb)} bytes"
         walk.drop(ns, "device-transmit", dev, skb, "NOT_SPECIFIED", f"The other end of {dev.name}, {peer.name}, {why}.",
                   counters=device.refusal_counters(skb), cause="peer-down" if not peer.up else "peer-mtu")
+        device.refused(walk, skb)
         return
     scrub(skb, crossing=there.id != ns.id)
     walk.enqueue(lambda: device.receive(walk, there, peer, skb), there, peer, skb)

@@ -95,7 +95,7 @@ def test_from_outside(lab: Lab, src: str, dst: str, port: int | None, proto: str
     (("--dscp", "ef"), {"tos": 0xB8}, "dropped"), (("--dscp", "af41"), {"tos": 0x88}, "delivered"),
     (("--src-mac", "02:00:00:00:66:06"), {"smac": "02:00:00:00:66:06"}, "dropped"),
     (("--src-mac", "02-00-00-00-66-07"), {"smac": "02:00:00:00:66:07"}, "delivered"),
-    (("--size", "1400"), {"size": 1400}, "rejected"), (("--size", "1400", "--no-df"), {"size": 1400, "df": False}, "depends"),
+    (("--size", "1400"), {"size": 1400}, "rejected"), (("--size", "1400", "--no-df"), {"size": 1400, "df": False}, "delivered"),
     (("--size", "1300", "--df"), {"size": 1300}, "delivered"), (("--size", "999"), {"size": 999}, "dropped"),
 ])
 def test_options_of_a_packet(lab: Lab, options: tuple[str, ...], more: dict[str, Any], verdict: str) -> None:

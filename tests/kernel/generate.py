@@ -11,7 +11,7 @@ from .rules_nft import nft_rules
 from .rules_xt import xt_rules
 from .settings import listeners, neighbours, sysctls
 from .topology import Plan, routes, wire
-from .traffic import packets
+from .traffic import oversize, packets
 
 PACKETS_PER_HOST = 10
 
@@ -45,6 +45,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
             if 0.35 < draw < 0.75:
                 xt_rules(plan, name)
         sent = packets(plan, PACKETS_PER_HOST)
+    oversize(plan, sent)
     if isinstance(plan, stacked.StackedPlan):
         about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
     tracked.bridges(plan, Random(f"pktdiag bridges {seed}:{index}"), kinds)

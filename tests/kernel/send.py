@@ -106,6 +106,11 @@ def tcp_options(spec: PacketSpec, tag: Tag) -> bytes:
     return options
 
 
+def padding(size: int) -> bytes:
+    """What follows the token. Zeroes would leave the checksum of a first fragment right without the others."""
+    return bytes(size) if size < 1400 else (b"\x5a\x01" * size)[:size]
+
+
 def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
     """The transport header and payload of a packet we make ourselves; of a fragment what it holds of them."""
     if spec.get("ext") or spec.get("ipopts") or spec.get("frag"):
@@ -127,12 +132,12 @@ def transport(spec: PacketSpec, tag: Tag, src: bytes, dst: bytes) -> bytes:
         value = checksum(_pseudo(src, dst, proto, length) + body)
         return body[:16] + struct.pack(">H", value) + body[18:]
     if proto == 17:
-        body = struct.pack(">HHHH", spec["sport"], spec["dport"], length, 0) + tag.token + bytes(length - 16)
+        body = struct.pack(">HHHH", spec["sport"], spec["dport"], length, 0) + tag.token + padding(length - 16)
         value = checksum(_pseudo(src, dst, proto, length) + body) or 0xFFFF
         return body[:6] + struct.pack(">H", value) + body[8:]
     if proto in (1, 58):
         kind, code = icmp_kind(spec)
-        body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + bytes(length - 16)
+        body = struct.pack(">BBHHH", kind, code, 0, spec.get("sport", 0) or 77, 1) + tag.token + padding(length - 16)
         value = checksum((_pseudo(src, dst, 58, length) if proto == 58 else b"") + body)
         return body[:2] + struct.pack(">H", value) + body[4:]
     if spec.get("known"):
@@ -241,7 +246,7 @@ class Sender:
             else:
                 length = ip_length(spec) - (40 if ":" in spec["dst"] else 20)
                 if self.tag.proto == 17:
-                    self.sock.sendto(self.tag.token + bytes(length - 16), (spec["dst"], spec["dport"]))
+                    self.sock.sendto(self.tag.token + padding(length - 16), (spec["dst"], spec["dport"]))
                 else:
                     zero = bytes(16) if ":" in spec["dst"] else bytes(4)
                     self.sock.sendto(transport(spec, self.tag, zero, zero), (spec["dst"], 0))

@@ -27,6 +27,14 @@ def packets(plan: Plan, count: int) -> list[PacketSpec]:
     return result
 
 
+def oversize(plan: Plan, found: list[PacketSpec]) -> None:
+    """Makes some datagrams of sockets larger than any link, so that they are cut on their way; once all else is settled."""
+    for spec in found:
+        fits = spec["how"] == "socket" and spec["proto"] in ("udp", "icmp") and not spec.get("broadcast")
+        if fits and plan.chance(0.08):
+            spec["size"] = plan.rng.choice((1501, 1504, 1528, 2000, 2948, 2996, 3000, 4400, 9000))
+
+
 def _packet(plan: Plan, number: int) -> PacketSpec:
     rng = plan.rng
     v6 = plan.ipv6 and plan.chance(0.5)

@@ -157,8 +157,13 @@ _FIELDS = {
 
 
 def describe(run: Run, base: int, offset: int, length: int) -> Var:
-    """Names bytes that cannot be known; the same bytes of the same packet are one quantity."""
+    """Names bytes that cannot be known; the same bytes of the same packet are one quantity, and so are those of its later fragments:
+    one of them that is lost is as much as all."""
     packet = run.skb.packet
+    if base == TRANSPORT_HEADER and packet.fragment_offset:
+        where = f"{offset} to {offset + length - 1}" if length > 1 else str(offset)
+        return Var(f"what later fragments carry at byte {where} (taken for the header that they do not have)",
+                   ("payload", base, offset, length, packet.src, packet.dst, "later"))
     selector = packet.proto if base == TRANSPORT_HEADER else (4 if run.skb.ethertype == ETH_P_IP else 6)
     text = _FIELDS.get((base, selector, offset))
     port = base == TRANSPORT_HEADER and packet.proto in PORT_PROTOS and length == 2 and offset in (0, 2)
