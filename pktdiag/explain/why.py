@@ -27,7 +27,10 @@ def explain(host: HostView, question: Question, trace: Trace) -> Trace:
         return leaving.warned(host, question, trace) if trace.verdict == LEFT_HOST else parked.warned(host, question, trace)
     case = make_case(host, question, trace, leg)
     finding = stale.find(case) or find(case)
-    return trace._replace(summary=finding.summary or trace.summary, evidence=finding.evidence,
+    summary = finding.summary or trace.summary
+    if finding.summary and leg.drop.piece:
+        summary = f"{leg.drop.piece.capitalize()} is lost, and with it the whole datagram. {summary}"
+    return trace._replace(summary=summary, evidence=finding.evidence,
                           fixes=_fixes(host, question, leg.drop, finding))
 
 

@@ -27,7 +27,7 @@ def pcap_filter(packet: Packet) -> str:
         if any(address):
             words.append(f"host {format_address(address)}")
     ports = [port for name, port in (("sport", packet.sport), ("dport", packet.dport)) if port and name not in packet.unknown]
-    if packet.has_ports and ports:
+    if packet.has_ports and ports and not packet.more_fragments:  # the later ones have none
         words.append(f"port {min(ports)}")
     return " and ".join(words)
 
@@ -38,9 +38,12 @@ def capabilities(sighting: Sighting, places: Places) -> str:
 
 
 def described(packet: Packet) -> str:
-    """``udp 10.0.0.1:1 > 10.0.0.2:2``; an ICMP error or echo by its type."""
+    """``udp 10.0.0.1:1 > 10.0.0.2:2``; an ICMP error or echo by its type; of a fragment, which part of its datagram it is."""
     text = packet.describe()
     if packet.is_icmp:
         name = PROTO_NAMES[packet.proto]
-        text = text.replace(name, f"{name} {packet.icmp_type}/{packet.icmp_code}", 1)
+        text = text.replace(name, f"{name} {packet.icmp_type}/{packet.icmp_code}" if not packet.fragment_offset else name, 1)
+    if packet.fragment_offset or packet.more_fragments:
+        begin = packet.fragment_offset
+        text += f", bytes {begin} to {begin + packet.length - packet.header_length - 1} of its datagram"
     return text

@@ -54,12 +54,20 @@ def packet(of: Packet) -> dict[str, Any]:
         told |= {"icmp_type": of.icmp_type, "icmp_code": of.icmp_code, "icmp_id": None if "icmp_id" in of.unknown else of.icmp_id}
     if of.inner is not None:
         told["inner"] = packet(of.inner)
-    return told
+    return told | _fragment(of)
+
+
+def _fragment(of: Packet) -> dict[str, Any]:
+    """Which bytes of its datagram a fragment holds, counted from the first behind the IP header."""
+    if not of.fragment_offset and not of.more_fragments:
+        return {}
+    return {"fragment": {"offset": of.fragment_offset, "bytes": of.length - of.header_length, "more": of.more_fragments}}
 
 
 def _flow(of: Packet) -> dict[str, Any]:
-    """Ports are null where there are none, and where one is drawn at random."""
-    sport, dport = (port if of.has_ports and name not in of.unknown else None for name, port in (("sport", of.sport), ("dport", of.dport)))
+    """Ports are null where there are none, as in later fragments, and where one is drawn at random."""
+    ports = of.has_ports and not of.fragment_offset
+    sport, dport = (port if ports and name not in of.unknown else None for name, port in (("sport", of.sport), ("dport", of.dport)))
     return {"src": format_address(of.src), "dst": format_address(of.dst), "sport": sport, "dport": dport,
             "proto": PROTO_NAMES.get(of.proto, str(of.proto))}
 
@@ -87,7 +95,7 @@ def _drop(of: Drop | None, places: Places) -> dict[str, Any] | None:
 
 def _sighting(of: Sighting, places: Places) -> dict[str, Any]:
     return {"netns": of.netns, **_name(places, of.netns), "device": of.device, "direction": of.direction, **_flow(of.packet),
-            "ttl": of.packet.ttl, "command": tcpdump(of, places)}
+            "ttl": of.packet.ttl, **_fragment(of.packet), "command": tcpdump(of, places)}
 
 
 def _step(of: Step, places: Places) -> dict[str, Any]:
@@ -100,6 +108,8 @@ def _step(of: Step, places: Places) -> dict[str, Any]:
         told["detail"] = of.detail
     if of.packet is not None:
         told["packet"] = packet(of.packet)
+    if of.piece is not None:
+        told["piece"] = list(of.piece)
     return told
 
 

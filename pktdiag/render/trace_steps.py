@@ -9,6 +9,10 @@ from pktdiag.render.places import Places, place_of
 from pktdiag.render.safe import text as safe
 from pktdiag.render.sightings import described
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 STAGE_COLUMN = 2
 MARKS = {True: "\u2713", False: "\u2717", None: "\u00b7"}
 ASCII_MARKS = {True: "+", False: "-", None: "?"}
@@ -24,7 +28,12 @@ def steps(leg: Leg, places: Places, look: Look) -> list[str]:
     lines: list[str] = []
     at, stage, shown = "", "", ""
     columns = _columns(leg, look)
-    for step in leg.steps:
+    told: Iterable[Step] = leg.steps
+    if any(step.piece is not None for step in leg.steps):
+        from pktdiag.render.piece_steps import told_once
+
+        told = told_once(leg.steps)
+    for step in told:
         if step.netns != at:
             at, stage = step.netns, ""
             label = safe(place_of(places, at).label)
@@ -81,9 +90,9 @@ def _rule(rule: RuleRef, clauses: tuple[Clause, ...], column: int, look: Look, s
 
 
 def summary(leg: Leg, places: Places, look: Look) -> list[str]:
-    """The way in short: the devices a tap would show it on."""
+    """The way in short: the devices a tap would show it on; of fragments, the first one's."""
     hops: list[str] = []
-    for sighting in leg.sightings:
+    for sighting in [seen for seen in leg.sightings if not seen.packet.fragment_offset] or leg.sightings:
         hop = safe(f"{place_of(places, sighting.netns).label}:{sighting.device} {sighting.direction}")
         if not hops or hops[-1] != hop:
             hops.append(hop)

@@ -177,7 +177,8 @@ def _evidence(facts: tuple[str, ...], leg: Leg, places: Places, look: Look) -> l
             lines += _counter(name, drop.netns, places, look, any(name in fact for fact in facts))
     if drop is not None and not drop.counters and drop.rule is not None:
         lines += look.wrap("No SNMP counter moves for this drop, only the rule's own.", 2)
-    last = leg.sightings[-1] if leg.sightings else None
+    near = [seen for seen in leg.sightings if drop is None or not drop.piece or seen.netns == drop.netns]
+    last = near[-1] if near else None
     if last is not None:
         lines += look.wrap(safe(f"Last seen {'entering by' if last.direction == 'in' else 'leaving by'} {last.device} in "
                                 f"{place_of(places, last.netns).label} ({capabilities(last, places)}):"), 2)

@@ -20,7 +20,7 @@ class Selector(NamedTuple):
     """What the accepting rule asks for; what is None or empty it does not ask for."""
 
     packet: Packet | None = None
-    """Its addresses, protocol and destination port."""
+    """Its addresses, protocol and destination port; a later fragment has none."""
     iif: str = ""
     oif: str = ""
     answers: bool = False
@@ -31,7 +31,7 @@ def proposals(case: Case, rule: RuleRef) -> list[Proposal]:
     """How this packet, or what it stands for, could be let through. Empty for families no command is known for."""
     if rule.family not in FAMILIES or (rule.backend != "nft" and rule.backend not in _TOOLS):
         return []
-    packet = case.packet
+    packet = case.lost
     if case.is_reply:
         return [_proposal(case, rule, "Let the answers of accepted connections back", (Selector(answers=True),)),
                 _proposal(case, rule, "Accept the answer before it is dropped", (Selector(packet),))]
@@ -93,7 +93,7 @@ def _xt_words(selector: Selector) -> str:
     packet = selector.packet
     if packet is not None:
         words.append(f"-s {format_address(packet.src)} -d {format_address(packet.dst)} -p {PROTO_NAMES.get(packet.proto, packet.proto)}"
-                     + (f" --dport {packet.dport}" if packet.has_ports else ""))
+                     + (f" --dport {packet.dport}" if packet.has_ports and not packet.fragment_offset else ""))
     words += [f"{flag} {word(name)}" for flag, name in (("-i", selector.iif), ("-o", selector.oif)) if name]
     if selector.answers:
         words.append("-m conntrack --ctstate RELATED,ESTABLISHED")
@@ -107,7 +107,7 @@ def _nft_words(selector: Selector) -> str:
         ip = "ip" if packet.family == AF_INET else "ip6"
         name = PROTO_NAMES.get(packet.proto, str(packet.proto))
         words.append(f"{ip} saddr {format_address(packet.src)} {ip} daddr {format_address(packet.dst)} "
-                     + (f"{name} dport {packet.dport}" if packet.has_ports else f"meta l4proto {name}"))
+                     + (f"{name} dport {packet.dport}" if packet.has_ports and not packet.fragment_offset else f"meta l4proto {name}"))
     words += [f"{key} {word(name)}" for key, name in (("iifname", selector.iif), ("oifname", selector.oif)) if name]
     if selector.answers:
         words.append("ct state established,related")
@@ -124,7 +124,8 @@ def _change(case: Case, rule: RuleRef, chain: str, selector: Selector) -> Change
     expressions = b""
     if packet is not None:
         guard = nft_rule.match_family(packet.family) if family == NFPROTO_INET else b""
-        ports = nft_rule.match_port(packet.proto, packet.dport) if packet.has_ports else nft_rule.match_protocol(packet.proto)
+        bears = packet.has_ports and not packet.fragment_offset
+        ports = nft_rule.match_port(packet.proto, packet.dport) if bears else nft_rule.match_protocol(packet.proto)
         expressions = (guard + nft_rule.match_address(packet.src, destination=False) + nft_rule.match_address(packet.dst, destination=True)
                        + ports)
     for name, out in ((selector.iif, False), (selector.oif, True)):

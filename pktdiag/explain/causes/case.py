@@ -29,6 +29,12 @@ class Case(NamedTuple):
         """The packet as it was when it was lost."""
         return self.leg.packet
 
+    @property
+    def lost(self) -> Packet:
+        """As rules see what was lost: of the packet's later fragments none bears ports."""
+        later = self.drop.piece and not self.drop.piece.startswith("fragment 1 ")
+        return self.packet._replace(fragment_offset=8) if later else self.packet
+
 
 class Proposal(NamedTuple):
     """A change worth trying, not yet walked."""
