@@ -67,7 +67,8 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Cal
         src_mac=fields.mac("src-mac", values["src_mac"]) if values["src_mac"] else None,
         mark=fields.number("mark", values["mark"], 0xFFFFFFFF) if values["mark"] else 0,
         uid=fields.user(values["uid"]) if values["uid"] else 0, oif=_device(start, source, target),
-        state=fields.state(values["state"]) if values["state"] else None, assumptions=tuple(notes))
+        state=fields.state(values["state"]) if values["state"] else None, assumptions=tuple(notes),
+        never_cut=values["df"] is True and start.ingress is None)
 
 
 def with_log(values: dict[str, Any]) -> dict[str, Any]:

@@ -39,3 +39,6 @@ class Question(NamedTuple):
     """The tag (TCI) of the frame, for an ingress start; None: untagged."""
     with_reply: bool = True
     """Walk the answer's way back too."""
+    never_cut: bool = False
+    """The sending socket asks that its packets be never cut (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER: do). A packet with don't-fragment
+    says little: sockets leave it off what they know to be too large."""

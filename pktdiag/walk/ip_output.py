@@ -9,7 +9,9 @@ from __future__ import annotations
 from pktdiag.model.host import Link
 from pktdiag.model.kernel import (
     AF_INET,
+    IPPROTO_DCCP,
     IPPROTO_ICMP,
+    IPPROTO_SCTP,
     IPPROTO_TCP,
     NF_INET_LOCAL_OUT,
     NF_INET_POST_ROUTING,
@@ -31,6 +33,9 @@ from pktdiag.walk.hook import run_hook
 from pktdiag.walk.learned import IPV6_MIN_MTU, SMALLEST_PMTU, Way
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
+
+SEGMENTED = frozenset((IPPROTO_TCP, IPPROTO_DCCP, IPPROTO_SCTP))
+"""Protocols whose sockets send nothing that is larger than the path's MTU."""
 
 
 class Client(NamedTuple):
@@ -99,21 +104,30 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     what = describe(decision.match) if decision.match else "on-link"
     walk.step(ns, "routing", out, f"Routing: out of {out.name} ({what}), source {format_address(skb.packet.src)}.",
               detail={"route": {"kind": decision.kind, "oif": decision.oif}})
-    if skb.packet.length > SMALLEST_PMTU and skb.packet.proto != IPPROTO_TCP and not skb.extra.get("header_included"):
-        _laid_out(walk, ns, out, skb, decision)
+    if skb.packet.length > SMALLEST_PMTU and skb.packet.proto not in SEGMENTED and not skb.extra.get("header_included") \
+            and not _laid_out(walk, ns, out, skb, decision):
+        return
     local_out(walk, ns, skb, decision, out)
 
 
-def _laid_out(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult) -> None:
-    """__ip_make_skb(): what does not fit the first route's MTU may be cut on its way, unless its socket never allows that
-    (IP_MTU_DISCOVER)."""
-    mtu = learned.way_of(ns, out, skb.packet, decision, forwarded=False).mtu
-    if skb.packet.length <= mtu:
-        return
+def _laid_out(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult) -> bool:
+    """__ip_append_data(), __ip_make_skb(): what does not fit the first route's MTU may be cut on its way, and so bears no don't-fragment,
+    unless its socket never allows that (ip_sk_ignore_df). False: it ended."""
+    way = learned.way_of(ns, out, skb.packet, decision, forwarded=False)
+    if skb.packet.length <= way.mtu:
+        return True
+    if not walk.memory.get("replying"):
+        if walk.question.never_cut:
+            walk.drop(ns, "local-output", out, skb, "PKT_TOO_BIG", f"The sender gets EMSGSIZE: {skb.packet.length} bytes do not fit "
+                      f"{way.limit}, and its socket asks that nothing be cut (--df).", cause="mtu-exceeded")
+            return False
+        if skb.packet.df:
+            walk.assume("the sender's socket lets the kernel cut it into fragments, as sockets do (--df: it does not, IP_MTU_DISCOVER)")
     from pktdiag.walk import pieces
 
-    pieces.corked(skb, mtu)
+    pieces.corked(skb, way.mtu)
     skb.packet = skb.packet._replace(df=False)
+    return True
 
 
 def _no_route_counters(skb: Skb, decision: RouteResult, any_source: bool) -> tuple[str, ...]:
@@ -259,6 +273,10 @@ def _fragment(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: Rout
         return
     from pktdiag.walk import pieces
 
+    if packet.proto in SEGMENTED and not others:
+        walk.unsure(ns, "fragment", out, skb, f"how its sender divides {packet.length} bytes for {way.limit}: into segments of its own, no "
+                    f"fragments (ask with --size {mtu} for one that fits)")
+        return
     if "vxlan" in extra and (packet.df or not v4):
         walk.unsure(ns, "fragment", out, skb, f"whether a tunnel's packet of {packet.length} bytes is cut "
                     f"for {way.limit}, which is not modelled")

@@ -327,6 +327,8 @@ class Judgement:
             # Our raw TCP sender has no socket: what is at its address instead (nothing, a listener, a half-open connection)
             # refuses the answer in its own way, after it has got through.
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
+            if any(s.ident for s in truth.sightings) and leg.drop is not None:
+                refused |= {leg.drop.reason}  # another fragment's: see above
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
             if not self._to_many() and any(d.kind == "answer" and d.reason not in refused and not self._taken(d) for d in truth.drops):

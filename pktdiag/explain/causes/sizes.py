@@ -27,6 +27,8 @@ def mtu_exceeded(case: Case) -> Finding:
             evidence.append(f"The rule that drops the ICMP message: {reply.drop.rule.show}")
     elif answer:
         summary += "; the sender is told, and has to send smaller ones"
+    elif case.drop.stage == "local-output":
+        summary += ": the sender gets EMSGSIZE"
     else:
         summary += "; the sender is not told"
     proposals = []
