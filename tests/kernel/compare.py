@@ -142,7 +142,8 @@ class Judgement:
             return
         if not self._alike(want, got):
             self._add("sightings", f"predicted {_show(want)}\n      seen      {_show(got)}")
-        drops = [drop for drop in truth.drops if drop.kind in ("request", "?") and drop.reason not in BENIGN]
+        drops = [drop for drop in truth.drops if drop.reason not in BENIGN and (
+            drop.kind in ("request", "?") or (drop.location in GIVEN_UP and self._cut()))]
         receivers = truth.receivers
         reply = self.trace.reply
         if reply is not None and fate.verdict == DELIVERED:
@@ -314,8 +315,7 @@ class Judgement:
         if not self._alike(want, got):
             self._add("answer", f"predicted {_show(want)}\n      seen      {_show(got)}")
             return
-        # The memory of fragments that were put together is used again at once: whose a drop is that no tap has seen cannot be told.
-        whose = ("answer", "?", "request") if any(s.ident for s in truth.sightings) else ("answer", "?")
+        whose = ("answer", "?", "request") if self._cut() else ("answer", "?")
         drops = [d.reason for d in truth.drops if d.kind in whose]
         if reply.verdict in (DROPPED, REJECTED) and reply.drop is not None:
             reason = self._in_its_words(reply.drop.reason, truth.drops)
@@ -327,12 +327,18 @@ class Judgement:
             # Our raw TCP sender has no socket: what is at its address instead (nothing, a listener, a half-open connection)
             # refuses the answer in its own way, after it has got through.
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
-            if any(s.ident for s in truth.sightings) and leg.drop is not None:
-                refused |= {leg.drop.reason}  # another fragment's: see above
+            if self._cut() and leg.drop is not None:
+                refused |= {leg.drop.reason}  # another fragment's
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
             if not self._to_many() and any(d.kind == "answer" and d.reason not in refused and not self._taken(d) for d in truth.drops):
                 self._add("answer", f"predicted the answer gets through ({reply.verdict}), seen {truth.drops}")
+
+    def _cut(self) -> bool:
+        """Whether the packet was sent on in fragments, or came in such. Whose a drop is that no tap has seen cannot be told then: fragments
+        are new packets, and the memory of those that were put together is used again at once."""
+        return any(s.ident for s in self.truth.sightings) or any(
+            "fragments" in (step.detail or ()) for step in self.trace.request.steps)
 
     def _taken(self, drop: DropSeen) -> bool:
         """Before v6.3 icmpv6_rcv() (net/ipv6/icmp.c) frees errors that it has taken as if they were dropped."""
