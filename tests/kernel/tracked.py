@@ -32,15 +32,15 @@ def bridges(plan: Plan, rng: Random, kinds: frozenset[str]) -> None:
 
 
 def _rules(plan: Plan, rng: Random, ns: str) -> None:
-    lines = ["add table bridge ct"]
+    lines = ["add table bridge tracked"]
     for number in range(rng.choice((1, 2, 3))):
         hook = rng.choice(("prerouting", "input", "forward", "output", "postrouting"))
-        lines.append(f"add chain bridge ct c{number} {{ type filter hook {hook} priority {rng.choice((-250, -150, -10, 0, 10, 300))}; }}")
+        lines.append(f"add chain bridge tracked c{number} {{ type filter hook {hook} priority {rng.choice((-250, -150, -10, 0, 10, 300))}; }}")
         for _ in range(rng.choice((1, 2, 3))):
             match = rng.choice((f"ct state {rng.choice(_STATES)}", f"ct status {rng.choice(('confirmed', 'dnat', 'seen-reply'))}",
                                 f"ct state {rng.choice(_STATES)} udp dport {rng.choice(PORTS)}", f"ether type arp ct state {rng.choice(_STATES)}",
                                 "ct direction reply", "ct mark 0"))
-            lines.append(f"add rule bridge ct c{number} {match} counter {rng.choice(('', '', '', 'accept', 'drop', 'ct mark set 1'))}".rstrip())
+            lines.append(f"add rule bridge tracked c{number} {match} counter {rng.choice(('', '', '', 'accept', 'drop', 'ct mark set 1'))}".rstrip())
         if hook == "prerouting" and rng.random() < 0.2:
-            lines.append(f"add rule bridge ct c{number} ip protocol udp counter notrack")
+            lines.append(f"add rule bridge tracked c{number} ip protocol udp counter notrack")
     plan.items += [{"do": "nft", "ns": ns, "line": line} for line in lines]
