@@ -132,6 +132,7 @@ rtclassid | i46 | 0 5
 meta ibrname | b | $br nobr
 meta obrname | b | $br nobr
 meta ibrpvid | b | 0 1
+meta ibrvproto | b | 0x8100 0x88a8
 ct mark | i46 | 0 1 5
 ct zone | i46 | 0 5
 ct direction | i46 | original reply
@@ -180,7 +181,7 @@ HOOKED = {"meta iif": "pifg", "meta iifname": "pifg", "meta iifkind": "pif", "me
           "meta oifgroup": "fote", "meta oiftype": "fot", "meta skuid": "ot", "meta skgid": "ot", "rt mtu": "fot", "rt nexthop": "fot",
           "rt ip nexthop": "fot", "rt ip6 nexthop": "fot", "rt classid": "fot", "socket mark": "pi", "socket wildcard": "pi",
           "socket transparent": "pi", "ether saddr": "pifge", "ether daddr": "pifge", "ether type": "pifge",
-          "meta ibrname": "pif", "meta obrname": "fot", "meta ibrpvid": "pif"}
+          "meta ibrname": "pif", "meta obrname": "fot", "meta ibrpvid": "pif", "meta ibrvproto": "pif"}
 """Fields that make sense (or that nft allows) at some hooks only."""
 
 MATCHES = """

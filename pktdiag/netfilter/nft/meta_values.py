@@ -175,11 +175,9 @@ def _pkttype(run: Run) -> Value:
 
 
 def _bridge_name(link: Link | None, run: Run) -> Value:
-    """Name of the bridge a port belongs to (nft_meta_get_bridge)."""
-    if link is None or link.master is None:
-        return MISSING
-    master = run.ns.link(link.master)
-    return name_bytes(master.name) if master else MISSING
+    """nft_meta_bridge_get_eval: the name of the bridge a port belongs to; none is a name as well, an empty one."""
+    master = run.ns.link(link.master) if link is not None and link.master is not None else None
+    return name_bytes(master.name if master else "")
 
 
 def _bridge_mac(run: Run) -> Value:
@@ -188,26 +186,27 @@ def _bridge_mac(run: Run) -> Value:
     return master.mac if master else MISSING
 
 
+def _filtering_bridge(link: Link | None, run: Run) -> Link | None:
+    """The bridge of a port, only while it filters VLANs: br_vlan_enabled()."""
+    bridge = run.ns.link(link.master) if link is not None and link.master is not None else None
+    return bridge if bridge is not None and bridge.data.get("vlan_filtering") else None
+
+
 def _pvid(run: Run) -> Value:
-    """nft_meta_bridge: the port's PVID, only while its bridge filters VLANs."""
+    """nft_meta_bridge_get_eval: the port's PVID."""
     link = run.ctx.indev
-    if link is None or link.master is None:
+    bridge = _filtering_bridge(link, run)
+    if link is None or bridge is None:
         return MISSING
-    bridge = run.ns.link(link.master)
-    if bridge is None or not bridge.data.get("vlan_filtering"):
-        return MISSING
-    for entry in run.ns.bridge_vlans(link.master):
+    for entry in run.ns.bridge_vlans(bridge.ifindex):
         if entry.ifindex == link.ifindex and entry.pvid:
             return entry.vid.to_bytes(2, ORDER)
     return (0).to_bytes(2, ORDER)
 
 
 def _vproto(run: Run) -> Value:
-    link = run.ctx.indev
-    bridge = run.ns.link(link.master) if link and link.master is not None else None
-    if bridge is None:
-        return MISSING
-    return int(bridge.data.get("vlan_protocol_number", 0x8100)).to_bytes(2, "big")
+    bridge = _filtering_bridge(run.ctx.indev, run)
+    return MISSING if bridge is None else int(bridge.data.get("vlan_protocol_number", 0x8100)).to_bytes(2, "big")
 
 
 def _now(run: Run) -> float:
