@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _FAMILY = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_GENERATION, _TABLES = ("nft",), ("nft", "tables")
 _XT_TOOL = {2: "iptables", 10: "ip6tables", 3: "arptables", 7: "ebtables"}
 
 
@@ -27,11 +28,14 @@ class NetfilterPart(Asking):
             return absent
         return self.ask(key, what, lambda: read(self.door.netfilter()))
 
+    # These two are asked for at every hook, whether the ruleset is still the same.
     def nft_generation(self) -> int | None:
-        return self._nft(("nft",), "the nftables generation", nft_raw.generation, None)
+        known = self._known.get(_GENERATION)
+        return known if type(known) is int else self._nft(_GENERATION, "the nftables generation", nft_raw.generation, None)
 
     def nft_tables(self) -> Sequence[bytes]:
-        return self._nft(("nft", "tables"), "nftables tables", nft_raw.tables, ())
+        known = self._known.get(_TABLES)
+        return known if type(known) is tuple else self._nft(_TABLES, "nftables tables", nft_raw.tables, ())
 
     def nft_chains(self, family: int) -> Sequence[bytes]:
         return self._nft(("nft", "chains", family), f"nftables chains (family {_FAMILY.get(family, family)})",
