@@ -27,6 +27,10 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def run(copy: Path, *argv: str) -> None:
+    subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+
+
 def from_image(copy: Path) -> set[str]:
     """Modules a run took out of the image."""
     done = subprocess.run([sys.executable, "-c", SHOW], cwd=copy, capture_output=True, text=True, timeout=60, check=False,
@@ -150,7 +154,7 @@ print(one == two, len(one[0]), sum(map(len, one[1].values())), len(one[2]['trace
 
 def test_an_image_made_of_an_image_equals_one_made_of_sources(copy: Path) -> None:
     for argv in (["trace", "127.0.0.1:9/udp"], ["trace", "127.0.0.1:9/udp"], ["hooks"], ["hooks"], ["trace", "nonsense address"]):
-        subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+        run(copy, *argv)
     equal, modules, pieces, warm = saved(copy, EQUAL).stdout.split()
     assert equal == "True" and int(modules) > 100 and int(pieces) > 10 and int(warm) > 100
 
@@ -194,10 +198,6 @@ def test_a_track_brings_what_the_run_before_needed(copy: Path) -> None:
     saved(copy, script)
     stale = "made.run_track('trace')\nassert 'pktdiag.cli.trace' not in sys.modules and 'pktdiag.cli' not in sys.modules\n"
     saved(copy, stale)
-
-
-def run(copy: Path, *argv: str) -> None:
-    subprocess.run([sys.executable, "-m", "pktdiag", *argv], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
 
 
 TRACK = "made.run_track('trace')\nprint(*sorted(name for name in sys.modules if name.startswith('pktdiag')))"
@@ -245,7 +245,7 @@ def test_an_unknown_command_leaves_no_track(copy: Path) -> None:
     image = copy / "pktdiag" / "__pycache__" / IMAGE
     made = []
     for _ in range(3):
-        subprocess.run([sys.executable, "-m", "pktdiag", "nonsense"], cwd=copy, capture_output=True, timeout=60, check=False, env=WRITING)
+        run(copy, "nonsense")
         made.append(image.stat().st_mtime_ns)
     assert made[1] == made[2]
     assert saved(copy, "print(*made.tracks)").stdout.strip() == ""

@@ -105,6 +105,15 @@ class Packet(NamedTuple):
         return self.proto in PORT_PROTOS
 
     @property
+    def is_fragment(self) -> bool:
+        return self.more_fragments or self.fragment_offset > 0
+
+    @property
+    def bears_ports(self) -> bool:
+        """Whether they stand in it: of a datagram's fragments in the first one only."""
+        return self.has_ports and not self.fragment_offset
+
+    @property
     def is_icmp(self) -> bool:
         return self.proto == (IPPROTO_ICMP if len(self.dst) == 4 else IPPROTO_ICMPV6)
 
@@ -114,7 +123,7 @@ class Packet(NamedTuple):
         if len(self.dst) == 4:
             return 20 + len(self.ip_options)
         if not self.ext_headers:
-            return 48 if self.fragment_offset or self.more_fragments else 40
+            return 48 if self.is_fragment else 40
         from pktdiag.model.exthdr import chain
 
         return 40 + sum(len(data) for _, data in chain(self))
@@ -140,7 +149,7 @@ class Packet(NamedTuple):
 
     def ends(self) -> tuple[str, str]:
         """Where from and where to, with the ports it has (a later fragment has none); ``?`` for one that is drawn at random."""
-        if not self.has_ports or self.fragment_offset:
+        if not self.bears_ports:
             return format_address(self.src), format_address(self.dst)
         return (endpoint(self.src, "?" if "sport" in self.unknown else self.sport),
                 endpoint(self.dst, "?" if "dport" in self.unknown else self.dport))

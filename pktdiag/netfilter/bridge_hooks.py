@@ -7,10 +7,10 @@ Sources: net/bridge/netfilter/nf_conntrack_bridge.c (nf_ct_bridge_pre, nf_ct_bri
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import ETH_P_IP, ETH_P_IPV6, NF_BR_LOCAL_IN, NFPROTO_BRIDGE, NFPROTO_IPV4, NFPROTO_IPV6, PACKET_HOST
+from pktdiag.model.kernel import ETH_P_IP, ETH_P_IPV6, NF_BR_LOCAL_IN, NFPROTO_BRIDGE, PACKET_HOST
 from pktdiag.model.view import HostView, NamespaceView
 from pktdiag.netfilter.context import ACCEPT, CtState, HookContext, HookResult, Skb, Unknown
-from pktdiag.netfilter.own_hooks import defragment
+from pktdiag.netfilter.own_hooks import as_ip, defragment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,23 +30,23 @@ def tracked(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookR
         skb.extra.pop("ct_template", None)
         skb.ct_state = CtState.UNTRACKED
         return ACCEPT
-    as_ip = _as_ip(ctx)
-    pieces = skb.packet.more_fragments or bool(skb.packet.fragment_offset)
+    ip = as_ip(ctx)
+    pieces = skb.packet.is_fragment
     if pieces and "piece" in skb.extra:
         return HookResult("unknown", "", None, "how connection tracking on a bridge puts fragments together, which is not modelled")
-    result = defragment(as_ip)
+    result = defragment(ip)
     if result.action != "accept":
         return result
     if pieces and not skb.packet.more_fragments:
         skb.extra["bridge_gathered"] = True
-    return run(as_ip)
+    return run(ip)
 
 
 def on_the_way_out(ctx: HookContext, run: Callable[[HookContext], HookResult]) -> HookResult:
     """nf_ct_bridge_post(): the connection enters the table; what was gathered is cut up again (nf_ct_bridge_refrag)."""
     if not _ip(ctx.skb):
         return ACCEPT
-    result = run(_as_ip(ctx))
+    result = run(as_ip(ctx))
     if result.action == "accept" and ctx.skb.extra.get("bridge_gathered"):
         return HookResult("unknown", "", None, PIECES)
     return result
@@ -70,21 +70,30 @@ def settled(ctx: HookContext, confirm: Callable[[HookContext], HookResult]) -> H
         return ACCEPT
     if _unconfirmed(skb) and _has(ctx, "br_nf_local_in"):
         ctx.services.note(ctx, "br_netfilter confirms the connection of what is for many: too late for NAT in INPUT.")
-        return confirm(_as_ip(ctx))
+        return confirm(as_ip(ctx))
     return ACCEPT
+
+
+def listed(ns: NamespaceView, hook: int) -> list[tuple[int, str]] | None:
+    """Priority and name of each function at a hook of bridges, in order; None where the kernel does not list them, or not by name
+    (without CONFIG_KALLSYMS %ps prints addresses)."""
+    known = ns.nf_hooks(NFPROTO_BRIDGE, hook, None)
+    if known is None or any(name.startswith("0x") for _, name, _ in known):
+        return None
+    return [(priority, name) for priority, name, _ in known]
 
 
 def there(host: HostView, ns: NamespaceView, function: str) -> bool | None:
     """Whether this kernel has one of ``GOING_UP``; None where nothing tells."""
-    known = ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_LOCAL_IN, None)
-    if known is not None and not any(name.startswith("0x") for _, name, _ in known):  # kptr_restrict hides the names
-        return any(name == function for _, name, _ in known)
+    known = listed(ns, NF_BR_LOCAL_IN)
+    if known is not None:
+        return any(name == function for _, name in known)
     return host.kernel_function(GOING_UP[function], function)
 
 
 def rank(ns: NamespaceView, function: str) -> int | None:
     """How many functions at LOCAL_IN run before this one; None where the kernel does not list them."""
-    names = [name for _, name, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_LOCAL_IN, None) or ()]
+    names = [name for _, name in listed(ns, NF_BR_LOCAL_IN) or ()]
     return names.index(function) if function in names else None
 
 
@@ -116,7 +125,3 @@ def _let_go(skb: Skb) -> None:
 
 def _ip(skb: Skb) -> bool:
     return skb.ethertype in (ETH_P_IP, ETH_P_IPV6) and skb.arp is None
-
-
-def _as_ip(ctx: HookContext) -> HookContext:
-    return ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == ETH_P_IP else NFPROTO_IPV6)

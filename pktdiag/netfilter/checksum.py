@@ -15,7 +15,7 @@ def doubtful(skb: Skb) -> bool:
     """Whether the checksum of a packet that has a right one seems wrong, unless the device has verified it: in a piece of a datagram,
     where options were written into, whose header checksum has not followed, and with segments left in a routing header."""
     packet = skb.packet
-    if packet.more_fragments or packet.fragment_offset or "options written" in skb.extra:
+    if packet.is_fragment or "options written" in skb.extra:
         return True
     if not packet.ext_headers:
         return False
@@ -32,7 +32,7 @@ def conntrack_looks(ns: NamespaceView) -> bool:
 def own_piece(skb: Skb) -> bool:
     """A fragment that this host has cut: no device that it comes through here verifies any checksum (ip_frag_next, ip_fraglist_prepare:
     CHECKSUM_NONE)."""
-    return "piece" in skb.extra and bool(skb.packet.more_fragments or skb.packet.fragment_offset)
+    return "piece" in skb.extra and skb.packet.is_fragment
 
 
 def wrong(ctx: HookContext) -> bool:

@@ -144,6 +144,7 @@ class Skb:
         "dst_mac",
         "ethertype",
         "extra",
+        "frag_max_size",
         "iif",
         "ip_checksum_ok",
         "local_df",
@@ -193,6 +194,8 @@ class Skb:
         """walk.route.RouteResult once routed."""
         self.tc_index = 0
         self.local_df = False
+        self.frag_max_size = 0
+        """Of a datagram that was put together only to be looked at (nf_defrag): length of the largest fragment it came in."""
         self.arp: Arp | None = None
         self.iif = 0
         """skb_iif: ifindex it came in on, 0 for local output."""

@@ -63,7 +63,12 @@ def ingress_as_inet(ctx: HookContext, chain: BaseChain) -> HookResult:
 
 def as_inet(ctx: HookContext) -> HookContext:
     """The ingress of a device as chains of the inet family see it."""
-    return ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6, hook=NF_INET_INGRESS)
+    return as_ip(ctx)._replace(hook=NF_INET_INGRESS)
+
+
+def as_ip(ctx: HookContext) -> HookContext:
+    """A hook of frames as the functions of IP's see it."""
+    return ctx._replace(pf=NFPROTO_IPV4 if ctx.skb.ethertype == 0x0800 else NFPROTO_IPV6)
 
 
 def unknown_function(ctx: HookContext, function: str, module: str) -> HookResult:

@@ -43,7 +43,7 @@ def described(packet: Packet) -> str:
     if packet.is_icmp:
         name = PROTO_NAMES[packet.proto]
         text = text.replace(name, f"{name} {packet.icmp_type}/{packet.icmp_code}" if not packet.fragment_offset else name, 1)
-    if packet.fragment_offset or packet.more_fragments:
+    if packet.is_fragment:
         begin = packet.fragment_offset
         text += f", bytes {begin} to {begin + packet.length - packet.header_length - 1} of its datagram"
     return text

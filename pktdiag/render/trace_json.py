@@ -59,14 +59,14 @@ def packet(of: Packet) -> dict[str, Any]:
 
 def _fragment(of: Packet) -> dict[str, Any]:
     """Which bytes of its datagram a fragment holds, counted from the first behind the IP header."""
-    if not of.fragment_offset and not of.more_fragments:
+    if not of.is_fragment:
         return {}
     return {"fragment": {"offset": of.fragment_offset, "bytes": of.length - of.header_length, "more": of.more_fragments}}
 
 
 def _flow(of: Packet) -> dict[str, Any]:
     """Ports are null where there are none, as in later fragments, and where one is drawn at random."""
-    ports = of.has_ports and not of.fragment_offset
+    ports = of.bears_ports
     sport, dport = (port if ports and name not in of.unknown else None for name, port in (("sport", of.sport), ("dport", of.dport)))
     return {"src": format_address(of.src), "dst": format_address(of.dst), "sport": sport, "dport": dport,
             "proto": PROTO_NAMES.get(of.proto, str(of.proto))}

@@ -61,7 +61,7 @@ def trace(host: HostView, question: Question) -> Trace:
     if not complete:
         gaps.append(f"more than {len(exchanges)} combinations of conditions; the rest was not followed")
     asked = question.packet
-    piece = bool(asked.fragment_offset or asked.more_fragments)
+    piece = asked.is_fragment
     request = _leg([(exchange.request, exchange) for exchange in exchanges], complete, piece)
     replies = [(exchange.reply, exchange) for exchange in exchanges if exchange.reply is not None]
     reply = _leg(replies, complete, piece) if replies else None
@@ -197,9 +197,7 @@ def _leg(records: list[tuple[LegRecord, Exchange]], complete: bool, piece: bool)
         sure, maybe = _hits([record for record, _ in records])
         if complete and fate.verdict != DEPENDS:
             counted, perhaps = _common([record.counters for record, _ in records])
-            seen, unseen = _common([first.sightings])
-            if any(record.sightings != first.sightings for record, _ in records):
-                seen, unseen = _common([record.sightings for record, _ in records])
+            seen, unseen = _common([record.sightings for record, _ in records])
             return Leg(fate.verdict, fate.packet, fate.receiver, fate.drop, seen, tuple(first.steps), (),
                        sure, counted, exchange.assumptions, mark, maybe_hit=maybe, maybe_counted=perhaps, maybe_seen=unseen)
         reason = TOO_MANY if not complete else fate.drop.text if fate.drop else "something that could not be read"
@@ -219,7 +217,7 @@ def _hits(records: list[LegRecord]) -> tuple[tuple[RuleRef, ...], tuple[RuleRef,
 
 def _common(lists: list[list[_T]]) -> tuple[tuple[_T, ...], tuple[_T, ...]]:
     """What stands in all of them, as often as in the one that has it least, in the first one's order; and the rest."""
-    if len(lists) == 1:
+    if all(each == lists[0] for each in lists[1:]):
         return tuple(lists[0]), ()
     sure: list[_T] = []
     others = [list(each) for each in lists[1:]]

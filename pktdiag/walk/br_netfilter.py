@@ -98,7 +98,7 @@ def pre_routing(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb) -
     assert isinstance(info, NfBridge)
     skb.physin = port.ifindex
     skb.sock = None
-    skb.extra.pop("frag_max_size", None)
+    skb.frag_max_size = 0
     _hide_otherhost(skb, info)
     v4 = skb.packet.family == AF_INET
     headers = skb.packet.ext_headers
@@ -206,9 +206,11 @@ def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link, to: Link, skb: 
 
 def _separate_hooks(walk: Walk, ns: NamespaceView) -> bool:
     """Whether this kernel is one of those with br_nf_forward_ip() as a hook of its own; the others have br_nf_forward()."""
-    known = ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None)
+    from pktdiag.netfilter import bridge_hooks
+
+    known = bridge_hooks.listed(ns, NF_BR_FORWARD)
     if known is not None:
-        return any(function == "br_nf_forward_ip" for _, function, _ in known)
+        return any(function == "br_nf_forward_ip" for _, function in known)
     joint = walk.host.kernel_function("br_netfilter", "br_nf_forward")
     if joint is not None:
         return not joint
@@ -218,7 +220,9 @@ def _separate_hooks(walk: Walk, ns: NamespaceView) -> bool:
 
 def _run_first(walk: Walk, ns: NamespaceView, ctx: HookContext, entries: list[hooks.Entry], priority: int) -> bool:
     """Whether bridge FORWARD chains at br_netfilter's own priority are younger than it; it is asked about only where it matters."""
-    order = [function for each, function, _ in ns.nf_hooks(NFPROTO_BRIDGE, NF_BR_FORWARD, None) or () if each == priority]
+    from pktdiag.netfilter import bridge_hooks
+
+    order = [function for each, function in bridge_hooks.listed(ns, NF_BR_FORWARD) or () if each == priority]
     if order:
         return not order[0].startswith("br_nf_")
     remembered = dict(walk.conns)  # quotas, elements of sets
@@ -261,27 +265,26 @@ def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, se
     _show_otherhost(skb, info)
     skb.extra.pop("nf_bridge", None)
     skb.physin = skb.physout = None
-    came_as = skb.extra.pop("frag_max_size", 0)
-    came_as = came_as if isinstance(came_as, int) else 0
+    came_as = skb.frag_max_size
     if skb.packet.length <= min(to.mtu, came_as or to.mtu):
+        skb.frag_max_size = 0
         return True
     if v4 and ((skb.packet.df and not skb.local_df) or came_as > br.mtu):
         walk.drop(ns, "fragment", to, skb, "NOT_SPECIFIED", f"br_netfilter: {skb.packet.length} bytes may not be fragmented and do not fit "
                   f"the MTU {to.mtu} of {to.name}; no ICMP is sent.", counters=("IpFragFails",), cause="bridge-mtu")
         return False
-    return _cut(walk, ns, br, to, skb, came_as, send)
+    return _cut(walk, ns, br, to, skb, send)
 
 
-def _cut(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, came_as: int, send: Callable[[Skb], None]) -> bool:
+def _cut(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, send: Callable[[Skb], None]) -> bool:
     """br_nf_dev_queue_xmit(): the MTU of br_netfilter's own entry in place of a route (fake_rtable) is the bridge's, not the port's."""
-    if skb.packet.family != AF_INET and (not skb.local_df or came_as > br.mtu):
+    if skb.packet.family != AF_INET and (not skb.local_df or skb.frag_max_size > br.mtu):
         walk.unsure(ns, "fragment", to, skb, f"what br_netfilter answers to {skb.packet.length} bytes that do not fit the MTU {br.mtu} of "
                     f"{br.name}, which is not modelled")
         return False
     from pktdiag.walk import pieces
 
-    mtu = br.mtu if not came_as else min(br.mtu, came_as) if skb.packet.family == AF_INET else max(came_as, pieces.IPV6_MIN_MTU)
-    pieces.cut(walk, ns, to, skb, mtu, f"the MTU {br.mtu} of {br.name}", send)
+    pieces.cut(walk, ns, to, skb, br.mtu, f"the MTU {br.mtu} of {br.name}", send)
     return False
 
 

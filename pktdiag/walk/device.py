@@ -26,7 +26,7 @@ from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
 from pktdiag.walk import ethernet, qdisc, tc
 from pktdiag.walk.hook import run_hook
-from pktdiag.walk.state import Walk
+from pktdiag.walk.state import XMIT_ERROR, Walk
 
 XMIT_RECURSION_LIMIT = 8
 """include/linux/netdevice.h; deeper nesting of virtual devices is a dead loop."""
@@ -162,7 +162,7 @@ def refusal_counters(skb: Skb) -> tuple[str, ...]:
 def refused(walk: Walk, skb: Skb) -> None:
     """dev_queue_xmit() returns an error to who has just given it ``skb``: for one of several fragments, the rest is not sent."""
     if "piece" in skb.extra and "xmit-async" not in skb.extra:
-        walk.memory["xmit error"] = True
+        walk.memory[XMIT_ERROR] = True
 
 
 def transmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:

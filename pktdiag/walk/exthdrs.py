@@ -171,7 +171,7 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
             if not exthdr_routing.receive(walk, ns, dev, skb, header, done - 1):
                 return False
         elif header.number == IPPROTO_FRAGMENT:
-            piece = bool(skb.packet.fragment_offset or skb.packet.more_fragments)
+            piece = skb.packet.is_fragment
             walk.count(ns, "Ip6ReasmReqds", *(() if piece else ("Ip6ReasmOKs",)))
             if skb.packet.more_fragments and (skb.packet.length - header.offset) % 8:
                 return _uneven(walk, ns, dev, skb)

@@ -90,7 +90,7 @@ def _become(skb: Skb, parts: list[Skb], datagram: Datagram, local: bool) -> None
     skb.sock = None
     if not local:
         skb.local_df = True
-        skb.extra["frag_max_size"] = max(each.packet.length for each in parts)
+        skb.frag_max_size = max(each.packet.length for each in parts)
         skb.extra["parts"] = tuple(bare)
 
 

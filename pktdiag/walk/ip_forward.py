@@ -130,8 +130,7 @@ def _checks6(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Route
                   cause="bad-source", answer="icmpv6 beyond-scope" if sent else None)
         return False
     way = forward_limit(ns, out, packet, decision)
-    came_as = skb.extra.get("frag_max_size", 0)
-    if packet.length > way.mtu and not (skb.local_df and isinstance(came_as, int) and came_as <= way.mtu):  # ip6_pkt_too_big()
+    if packet.length > way.mtu and not (skb.local_df and skb.frag_max_size <= way.mtu):  # ip6_pkt_too_big()
         sent = icmp.error(walk, ns, skb, 2, 0, dev=dev, info=way.mtu)
         walk.drop(ns, "forward", dev, skb, "PKT_TOO_BIG", f"{packet.length} bytes do not fit {way.limit}.",
                   counters=("Ip6InTooBigErrors", "Ip6FragFails"), cause="mtu-exceeded", answer="icmpv6 packet-too-big" if sent else None)

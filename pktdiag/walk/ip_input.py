@@ -40,7 +40,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     skb.sock = skb.tproxy_sock = None  # ip_rcv_core() / ip6_rcv_core() orphan it before any hook
     skb.extra.pop("ip options", None)  # and clear their control block
     skb.extra.pop("options written", None)
-    skb.extra.pop("frag_max_size", None)
+    skb.frag_max_size = 0
     if not dev.loopback and skb.pkt_type != PACKET_LOOPBACK:
         skb.route = None
     v4 = skb.packet.family == AF_INET
@@ -143,7 +143,7 @@ def _say_route(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, decision: Rou
 
 def deliver_locally(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     """ip_local_deliver(): fragments are put together, INPUT, then the protocols. IPv6: ip6_input(), where INPUT comes first."""
-    if (skb.packet.fragment_offset or skb.packet.more_fragments) and skb.packet.family == AF_INET:
+    if skb.packet.is_fragment and skb.packet.family == AF_INET:
         from pktdiag.walk import fragments
 
         if not fragments.gathered(walk, ns, dev, skb, "ip-receive"):

@@ -30,7 +30,7 @@ from pktdiag.walk import addresses as addr
 from pktdiag.walk import icmp, learned, route
 from pktdiag.walk.fib import describe
 from pktdiag.walk.hook import run_hook
-from pktdiag.walk.learned import IPV6_MIN_MTU, SMALLEST_PMTU, Way
+from pktdiag.walk.learned import SMALLEST_PMTU, Way
 from pktdiag.walk.route import RouteResult
 from pktdiag.walk.state import Walk
 
@@ -234,9 +234,9 @@ def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
     way = learned.way_of(ns, out, packet, decision, forwarded=forwarded)
     if way.text:
         walk.step(ns, "routing", out, f"For {format_address(packet.dst)}, {way.text}.", detail={"learned": {"mtu": way.mtu}})
-    came_as = skb.extra.get("frag_max_size")
-    if packet.length > way.mtu or (isinstance(came_as, int) and (packet.family == AF_INET or packet.length > came_as)):
-        _fragment(walk, ns, out, skb, decision, way, came_as if isinstance(came_as, int) else 0, forwarded)
+    came_as = skb.frag_max_size
+    if packet.length > way.mtu or (came_as and (packet.family == AF_INET or packet.length > came_as)):
+        _fragment(walk, ns, out, skb, decision, way, forwarded)
     else:
         _finish2(walk, ns, out, skb, decision, way)
 
@@ -257,10 +257,10 @@ def _finish2(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: Route
     neighbour.output(walk, ns, out, way.next_hop, skb)
 
 
-def _fragment(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, way: Way, came_as: int, forwarded: bool) -> None:
+def _fragment(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteResult, way: Way, forwarded: bool) -> None:
     """ip_fragment() / ip6_fragment(). A socket's packets may be cut (ignore_df), and those that came in fragments no larger than the MTU;
-    others only as their sender says, those of IPv6 not at all. ``came_as``: size of the largest fragment it came in."""
-    packet, mtu = skb.packet, way.mtu
+    others only as their sender says, those of IPv6 not at all."""
+    packet, mtu, came_as = skb.packet, way.mtu, skb.frag_max_size
     v4, extra = packet.family == AF_INET, skb.extra
     others = forwarded or bool(extra.get("header_included")) or ("duplicate" in extra and bool(skb.iif))
     allowed = came_as <= mtu and (bool(came_as) or skb.local_df or not others)
@@ -281,6 +281,4 @@ def _fragment(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: Rout
         walk.unsure(ns, "fragment", out, skb, f"whether a tunnel's packet of {packet.length} bytes is cut "
                     f"for {way.limit}, which is not modelled")
         return
-    if came_as:
-        mtu = min(mtu, came_as) if v4 else max(came_as, IPV6_MIN_MTU)
     pieces.cut(walk, ns, out, skb, mtu, way.limit, lambda piece: _finish2(walk, ns, out, piece, decision, way))

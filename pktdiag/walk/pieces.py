@@ -10,24 +10,22 @@ Sources: net/ipv4/ip_output.c (ip_do_fragment, ip_frag_next, ip_fraglist_prepare
 from __future__ import annotations
 
 from pktdiag.model.host import Link
-from pktdiag.model.ipopt import END, NOOP
+from pktdiag.model.ipopt import END, NOOP, places
 from pktdiag.model.kernel import AF_INET, IPPROTO_FRAGMENT, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE
 from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
 from pktdiag.netfilter.context import Skb
-from pktdiag.walk.state import Walk
+from pktdiag.walk.learned import IPV6_MIN_MTU
+from pktdiag.walk.state import XMIT_ERROR, Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_PIECES = 128
-IPV6_MIN_MTU = 1280
 COPIED = 0x80
 """IPOPT_COPY"""
-ERROR = "xmit error"
-"""Key of ``Walk.memory``: a device has refused what it was just given, and says so to who gave it (``device.refused``)."""
 
 
 class Datagram(NamedTuple):
@@ -96,18 +94,19 @@ def sizes(skb: Skb, mtu: int) -> tuple[int, ...]:
 
 
 def cut(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, mtu: int, limit: str, send: Callable[[Skb], None]) -> None:
-    """ip_do_fragment() / ip6_fragment() to pieces of at most ``mtu``. ``send`` gets one after the other; where it tells of an error, the
-    others are not sent any more. ``limit``: whose MTU it is, in words."""
+    """ip_do_fragment() / ip6_fragment() to pieces of at most ``mtu``, nor larger than those it came in. ``send`` gets one after the other;
+    where it tells of an error, the others are not sent any more. ``limit``: whose MTU it is, in words."""
     packet = skb.packet
-    v4 = packet.family == AF_INET
+    v4, came_as = packet.family == AF_INET, skb.frag_max_size
+    if came_as:
+        mtu = min(mtu, came_as) if v4 else max(came_as, IPV6_MIN_MTU)
     parts = sizes(skb, mtu) if v4 or not (packet.ext_headers or mtu < IPV6_MIN_MTU) else ()
     whole = piece_of(skb)
-    if not parts or len(parts) > MAX_PIECES or ((packet.fragment_offset or packet.more_fragments) and whole is None):
+    if not parts or len(parts) > MAX_PIECES or (packet.is_fragment and whole is None):
         walk.unsure(ns, "fragment", out, skb, f"how its fragments fare; a packet that is cut into {len(parts) or 'several'} pieces, is one "
                     f"itself, or has extension headers is not followed (ask with --size {mtu} for one that fits)")
         return
-    again = whole is not None and bool(packet.fragment_offset or packet.more_fragments)
-    if again and whole is not None:
+    if whole is not None and packet.is_fragment:
         datagram, begin = whole.datagram, packet.fragment_offset
     else:
         made = walk.memory.setdefault("datagrams", [])
@@ -128,11 +127,11 @@ def cut(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, mtu: int, limit: str
         if waiting:
             one.extra["xmit-async"] = True
         begin += part
-        walk.memory.pop(ERROR, None)
+        walk.memory.pop(XMIT_ERROR, None)
         walk.piece = piece_of(one)
         send(one)
         walk.piece = whole
-        if walk.memory.pop(ERROR, False):
+        if walk.memory.pop(XMIT_ERROR, False):
             if number + 1 < len(parts):
                 walk.step(ns, "fragment", out, f"Fragment {number + 1} was refused: the {len(parts) - number - 1} behind it are not sent.")
             walk.count(ns, names[2])
@@ -150,8 +149,8 @@ def _piece(skb: Skb, begin: int, size: int, more: bool) -> Skb:
     """ip_frag_next() and ip_copy_metadata(): what is known of the packet is known of its pieces, but a later one has no ports."""
     made = skb.copy()
     made.local_df = False
-    for key in ("parts", "frag_max_size"):
-        made.extra.pop(key, None)
+    made.frag_max_size = 0
+    made.extra.pop("parts", None)
     packet = skb.packet
     packet = packet._replace(length=_repeated(packet) + size, fragment_offset=begin, more_fragments=more, df=False)
     known, skipped = "payload" not in packet.unknown, begin - skb.packet.fragment_offset
@@ -184,17 +183,13 @@ def _in_front(packet: Packet) -> int:
 def _copied(options: bytes) -> bytes:
     """ip_options_fragment(): options that not every fragment bears become no-operations in the later ones."""
     kept = bytearray(options)
-    at = 0
-    while at < len(kept) and kept[at] != END:
-        if kept[at] == NOOP:
-            at += 1
+    for at, kind, size in places(options):
+        if kind in (END, NOOP):
             continue
-        size = kept[at + 1] if at + 1 < len(kept) else 0
         if size < 2 or at + size > len(kept):
             break
-        if not kept[at] & COPIED:
+        if not kind & COPIED:
             kept[at:at + size] = bytes((NOOP,)) * size
-        at += size
     return bytes(kept)
 
 

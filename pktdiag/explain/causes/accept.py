@@ -93,7 +93,7 @@ def _xt_words(selector: Selector) -> str:
     packet = selector.packet
     if packet is not None:
         words.append(f"-s {format_address(packet.src)} -d {format_address(packet.dst)} -p {PROTO_NAMES.get(packet.proto, packet.proto)}"
-                     + (f" --dport {packet.dport}" if packet.has_ports and not packet.fragment_offset else ""))
+                     + (f" --dport {packet.dport}" if packet.bears_ports else ""))
     words += [f"{flag} {word(name)}" for flag, name in (("-i", selector.iif), ("-o", selector.oif)) if name]
     if selector.answers:
         words.append("-m conntrack --ctstate RELATED,ESTABLISHED")
@@ -107,7 +107,7 @@ def _nft_words(selector: Selector) -> str:
         ip = "ip" if packet.family == AF_INET else "ip6"
         name = PROTO_NAMES.get(packet.proto, str(packet.proto))
         words.append(f"{ip} saddr {format_address(packet.src)} {ip} daddr {format_address(packet.dst)} "
-                     + (f"{name} dport {packet.dport}" if packet.has_ports and not packet.fragment_offset else f"meta l4proto {name}"))
+                     + (f"{name} dport {packet.dport}" if packet.bears_ports else f"meta l4proto {name}"))
     words += [f"{key} {word(name)}" for key, name in (("iifname", selector.iif), ("oifname", selector.oif)) if name]
     if selector.answers:
         words.append("ct state established,related")
@@ -124,8 +124,7 @@ def _change(case: Case, rule: RuleRef, chain: str, selector: Selector) -> Change
     expressions = b""
     if packet is not None:
         guard = nft_rule.match_family(packet.family) if family == NFPROTO_INET else b""
-        bears = packet.has_ports and not packet.fragment_offset
-        ports = nft_rule.match_port(packet.proto, packet.dport) if bears else nft_rule.match_protocol(packet.proto)
+        ports = nft_rule.match_port(packet.proto, packet.dport) if packet.bears_ports else nft_rule.match_protocol(packet.proto)
         expressions = (guard + nft_rule.match_address(packet.src, destination=False) + nft_rule.match_address(packet.dst, destination=True)
                        + ports)
     for name, out in ((selector.iif, False), (selector.oif, True)):
