@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from . import every, stacked, tracked
+from . import every, programs, stacked, tracked
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -17,10 +17,11 @@ PACKETS_PER_HOST = 10
 
 
 def generate(seed: int, index: int, without: frozenset[str] = frozenset(), everything: bool = False,
-             kinds: frozenset[str] = frozenset()) -> Host:
+             kinds: frozenset[str] = frozenset(), program: str = "") -> Host:
     """Host number ``index`` of a seed. ``without`` strikes out whole kinds of things ("nft", "xt", "ipv6") and leaves the
     rest of the host as it is. ``everything``: one host in four holds rules of every kind (``every``). ``kinds``: device types that
-    this kernel can make and others cannot (``stacked``), and whether its bridges track connections (``tracked``)."""
+    this kernel can make and others cannot (``stacked``), and whether its bridges track connections (``tracked``). ``program``: whose rules
+    a router of it has (``programs``)."""
     rng = Random(f"pktdiag {seed}:{index}")
     plan = stacked.StackedPlan(rng, kinds) if stacked.wanted(index, kinds) else Plan(rng)
     whole = everything and every.wanted(index)
@@ -44,11 +45,13 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
                 nft_rules(plan, name)
             if 0.35 < draw < 0.75:
                 xt_rules(plan, name)
-        sent = packets(plan, PACKETS_PER_HOST)
+        sent = packets(plan, PACKETS_PER_HOST if not program else every.PACKETS_PER_HOST)
     oversize(plan, sent)
     if isinstance(plan, stacked.StackedPlan):
         about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
     tracked.bridges(plan, Random(f"pktdiag bridges {seed}:{index}"), kinds)
+    if not whole:
+        about = {**about, "program": programs.install(plan, Random(f"pktdiag programs {seed}:{index}"), program)}
     items = [item for item in plan.items if item["do"] not in without]
     if "ipv6" in without:
         sent = [packet for packet in sent if ":" not in packet["dst"]]

@@ -200,18 +200,20 @@ class Summary:
 
 
 def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, progress: bool = True, stop_at: int = 0,
-        fault: str = "", everything: bool = False,
+        fault: str = "", everything: bool = False, program: str = "",
         without: frozenset[str] = frozenset(), holding: frozenset[str] = frozenset()) -> Summary:
     """Judges at least ``cases`` random packets of every ``step``-th host. ``stop_at``: ends after that many wrong ones. ``fault``: with
-    one put in. ``holding``: only hosts with a rule of one of these kinds."""
+    one put in. ``program``: with the rules of one (``programs.install``). ``holding``: only hosts with a rule of one of these kinds."""
     used = cpus(jobs)
     kinds = stacked.makeable()
-    hosts = cases * (200 if holding else 1)  # an upper bound; the parent stops reading when it has enough
+    hosts = cases * (200 if holding else 2)  # an upper bound; the parent stops reading when it has enough
 
     def work(bench: Bench, send: Callable[[dict[str, Any]], None]) -> None:
         position = used.index(next(iter(os.sched_getaffinity(0))))
         for index in range(first + position * step, first + hosts * step, len(used) * step):
-            host = generate(seed, index, without, everything, kinds)
+            host = generate(seed, index, without, everything, kinds, program)
+            if program and not host["program"]:
+                continue
             if holding and not any(holding.intersection(item.get("tags", ())) for item in host["items"]):
                 continue
             try:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-from . import every, judge, stacked
+from . import every, judge, programs, stacked
 from .coverage import Tally
 from .generate import generate
 from .host import shell_script
@@ -34,6 +34,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--without", default="", metavar="KINDS", help="leave out nft, xt, ipv6 (comma-separated)")
     parser.add_argument("--holding", default="", metavar="KINDS",
                         help="with --every: only hosts with rules of these kinds, as --coverage names them (comma-separated)")
+    parser.add_argument("--program", default="", metavar="NAME",
+                        help="only hosts with the rules that this program makes, or any: " + ", ".join(programs.names()))
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_args(argv)
     if os.geteuid():
@@ -44,11 +46,15 @@ def main(argv: list[str] | None = None) -> int:
         return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
     without = frozenset(args.without.split(",")) - {""}
     if args.only or args.replay:
-        return _one(args.only, args.replay, args.shrink, args.out, without, args.every)
+        return _one(args.only, args.replay, args.shrink, args.out, without, args.every, args.program)
     if args.self_test:
         return _self_test(args.seed, args.jobs)
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
-          + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked + (f" --holding '{args.holding}'" if args.holding else ""))
+          + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked + (f" --holding '{args.holding}'" if args.holding else "")
+          + (f" --program '{args.program}'" if args.program else ""))
+    if args.program not in ("", "any", *programs.names()):
+        print(f"no such program: {args.program}; one of {', '.join(programs.names())}, or any", file=sys.stderr)
+        return 2
     if args.stacked and not stacked.wanted(stacked.EVERY - 1, stacked.makeable()):
         print("this kernel makes none of them: try --vm", file=sys.stderr)
         return 2
@@ -61,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"regressions: {broken} wrong")
     step = every.EVERY if args.every else stacked.EVERY if args.stacked else 1
     summary = judge.run(args.cases, args.seed, args.jobs, first=args.first + step - 1, step=step,
-                        everything=args.every, progress=not args.quiet and sys.stdout.isatty(),
+                        everything=args.every, program=args.program, progress=not args.quiet and sys.stdout.isatty(),
                         stop_at=args.stop_at, without=without, holding=frozenset(args.holding.split(",")) - {""})
     summary.print()
     if args.coverage:
@@ -80,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
             if signature in seen or len(seen) > 30:
                 continue
             seen.add(signature)
-            _one(f"{message['host']}:{message['packet']}", None, True, args.out, without, args.every)
+            _one(f"{message['host']}:{message['packet']}", None, True, args.out, without, args.every, args.program)
     return 1 if summary.wrong or broken else 0
 
 
@@ -94,7 +100,8 @@ def _both_ways(coverage: Tally) -> None:
         print(f"{len(tags)} kinds of rules {how}" + (f": {', '.join(sorted(tags))}" if how != "both ways" else ""))
 
 
-def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool) -> int:
+def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool,
+         program: str) -> int:
     packet: int | None = None
     if replay:
         with open(replay) as file:
@@ -103,7 +110,7 @@ def _one(only: str | None, replay: str | None, shrinking: bool, out: str, withou
         packet = len(host["packets"]) - 1
     else:
         seed, index, *rest = (int(part) for part in str(only).split(":"))
-        host = generate(seed, index, without, everything, stacked.makeable())
+        host = generate(seed, index, without, everything, stacked.makeable(), program)
         packet = rest[0] if rest else None
         name = f"{seed}-{index}"
 
