@@ -16,7 +16,7 @@ from pktdiag.model.view import HostView, NamespaceView
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 else:
     Protocol = object
 
@@ -285,7 +285,8 @@ class Services(Protocol):
     def uncertain(self, rule: RuleRef) -> None:
         """The rule's counter may move or not, and nothing else depends on it."""
 
-    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
+    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = (),
+             detail: dict[str, Any] | None = None) -> None:
         """Adds a step to the trace at this hook."""
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:

@@ -14,6 +14,10 @@ from pktdiag.walk import addresses as addr
 from pktdiag.walk import fib, sockets
 from pktdiag.walk.state import Walk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def services_of(walk: Walk) -> WalkServices:
     """The one services object of a walk."""
@@ -50,8 +54,10 @@ class WalkServices:
     def uncertain(self, rule: RuleRef) -> None:
         self.walk.leg.uncertain.append(rule)
 
-    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = ()) -> None:
-        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, packet=ctx.skb.packet)
+    def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = (),
+             detail: dict[str, Any] | None = None) -> None:
+        self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, detail=detail,
+                       packet=ctx.skb.packet)
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
         detail: dict[str, object] = {"kind": "log" if kind == "ebtables" else kind, "prefix": prefix, "level": level, "flags": flags}

@@ -48,7 +48,7 @@ def check_leg(leg: dict[str, Any], drawn: bool = False) -> None:
         assert outcome.keys() >= OUTCOME and outcome["condition"]
         assert outcome["verdict"] in VERDICTS  # depends: it could not be followed to an end
         if outcome["verdict"] != "depends":
-            check_end(outcome, drawn)
+            check_end(outcome, drawn=True)  # what makes an outcome's way is not told step by step
 
 
 def check_end(end: dict[str, Any], drawn: bool = False) -> None:

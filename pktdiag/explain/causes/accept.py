@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pktdiag.explain.causes import managers
 from pktdiag.explain.causes.case import Case, Proposal, inside, word
 from pktdiag.explain.causes.makers import FAMILIES, chain_names
 from pktdiag.explain.whatif import nft_rule, xt_rule
@@ -27,16 +28,20 @@ class Selector(NamedTuple):
     """Only packets of connections that exist (established, related)."""
 
 
-def proposals(case: Case, rule: RuleRef) -> list[Proposal]:
-    """How this packet, or what it stands for, could be let through. Empty for families no command is known for."""
+def proposals(case: Case, rule: RuleRef, who: str = "") -> list[Proposal]:
+    """How this packet, or what it stands for, could be let through. Empty for families no command is known for. ``who``: made the rule."""
     if rule.family not in FAMILIES or (rule.backend != "nft" and rule.backend not in _TOOLS):
         return []
     packet = case.lost
     if case.is_reply:
         return [_proposal(case, rule, "Let the answers of accepted connections back", (Selector(answers=True),)),
                 _proposal(case, rule, "Accept the answer before it is dropped", (Selector(packet),))]
-    exact = _proposal(case, rule, "Accept this packet before it is dropped", (Selector(packet),))
     came, to = devices(case)
+    if who in managers.MANAGERS:
+        told = managers.proposals(case, rule, who, lambda chain: (_change(case, rule, chain, Selector(packet)),), to)
+        why = f"Accept this packet before it is dropped, until {who} loads its rules anew"
+        return [*told, _proposal(case, rule, why, (Selector(packet),))]
+    exact = _proposal(case, rule, "Accept this packet before it is dropped", (Selector(packet),))
     if rule.index or case.drop.stage != "forward" or came is None or came.kind != "bridge":
         return [exact]
     if to is not None and to.ifindex == came.ifindex:

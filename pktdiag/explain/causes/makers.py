@@ -6,12 +6,19 @@ from pktdiag.explain.hook_owners import owner_of, owners_of
 from pktdiag.model.kernel import AF_INET, AF_INET6, NFPROTO_BRIDGE, NFPROTO_INET
 from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import NamespaceView, Unreadable
+from pktdiag.netfilter.xt.blob import INET_CHAINS
 
 FAMILIES = {"ip": AF_INET, "ip6": AF_INET6, "inet": NFPROTO_INET, "bridge": NFPROTO_BRIDGE}
 _NAMES = {"docker": "Docker", "podman (netavark)": "Podman", "CNI plugins": "the CNI plugin", "kube-proxy / kubelet": "kube-proxy",
-          "calico": "Calico", "cilium": "Cilium", "LXC / LXD / Incus": "LXD"}
+          "calico": "Calico", "cilium": "Cilium", "LXC / LXD / Incus": "LXD", "shorewall": "Shorewall"}
 _USERS_OWN = ("DOCKER-USER", "CNI-ADMIN", "NETAVARK_USER")
 """Chains an engine makes for its administrator, who fills them."""
+_IN_COMPANY = (
+    ("firewalld", ("INPUT_ZONES", "PREROUTING_ZONES", "POSTROUTING_ZONES"), ("IN_", "FWD_", "FWDI_", "FWDO_", "PRE_", "POST_", "INPUT_POL",
+                                                                            "FORWARD_POL")),
+    ("shorewall", ("shorewall",), ("",)),
+)
+"""Programs with chains that go by names like "IN_public", which say nothing by themselves, beside others in the same table that do."""
 _SETS_FORWARD_POLICY = ("docker", "ufw")
 """Programs that set the FORWARD policy to DROP: dockerd (libnetwork, setupIPForwarding) and ufw (DEFAULT_FORWARD_POLICY)."""
 
@@ -36,6 +43,10 @@ def maker(ns: NamespaceView, rule: RuleRef) -> str:
     if rule.chain in _USERS_OWN:
         return ""
     found = owner_of(rule.chain) or owner_of(rule.table)
+    if found is None and rule.chain not in INET_CHAINS:
+        others = chain_names(ns, rule)
+        found = next((name for name, signs, prefixes in _IN_COMPANY
+                      if rule.chain.startswith(prefixes) and not set(signs).isdisjoint(others)), None)
     if found is None and rule.index == 0 and rule.chain in ("FORWARD", "INPUT"):
         others = owners_of(chain_names(ns, rule))
         found = next((name for name in _SETS_FORWARD_POLICY if name in others and (name == "ufw" or rule.chain == "FORWARD")), None)

@@ -24,8 +24,12 @@ def dropped(case: Case) -> Finding:
     name = f"{owner or 'the '}policy DROP of {rule.chain}" if rule.index == 0 else f"{owner}rule {rule.index} of {rule.chain}"
     lost = f"the answer is {rejected(case)}" if case.is_reply else rejected(case)
     summary = f"{lost} {at(case)} by {name} ({rule.backend}, table {rule.table}){_reason(case, rule, who)}"
+    met = _element(case, rule)
     evidence = []
-    proposals = [*_owners_way(case, rule, who), *accept.proposals(case, rule)]
+    if met:
+        show = f"nft list map {rule.family} {rule.table} {met['set']}"
+        evidence.append(f"It came to that rule by element {met['element']} of {met['set']}: {inside(case, show)}")
+    proposals = [*_owners_way(case, rule, who), *accept.proposals(case, rule, who)]
     if accept.bridged(case):
         key = _bridge_switch(case)
         evidence.append(f"The frame only crosses a bridge; it meets the IP rules because {key}=1: {inside(case, 'sysctl ' + key)}")
@@ -60,6 +64,9 @@ def _reason(case: Case, rule: RuleRef, who: str) -> str:
     said = comment_of(rule.text)
     if said:
         return f', whose comment says "{said}"'
+    met = _element(case, rule)
+    if met:
+        return f": {_without_endpoints(met) or 'element ' + met['element']} (in {met['set']})"
     if "DOCKER-ISOLATION" in rule.chain:
         return ": Docker keeps its networks apart, and the two are not on a common one"
     came, to = accept.devices(case)
@@ -70,13 +77,37 @@ def _reason(case: Case, rule: RuleRef, who: str) -> str:
     return f": {text}" if len(text) <= LONGEST else ""
 
 
+def _element(case: Case, rule: RuleRef) -> dict[str, str]:
+    """The element of a named set that the dropping rule fell on, or of a map that led to its chain; empty for none."""
+    table = (rule.netns, rule.backend, rule.family, rule.table)
+    for step in case.leg.steps[::-1]:
+        there = step.rule
+        if there is None or (there.netns, there.backend, there.family, there.table) != table:
+            continue
+        same = (there.chain, there.index) == (rule.chain, rule.index)
+        for met in reversed((step.detail or {}).get("elements", [])):
+            if same or met["element"].endswith((f"goto {rule.chain}", f"jump {rule.chain}")):
+                found: dict[str, str] = met
+                return found
+    return {}
+
+
+def _without_endpoints(met: dict[str, str]) -> str:
+    """What kube-proxy's maps say of a service, in its nftables mode: those without any endpoint reject, those whose policy is Local and
+    that have none on this node drop (pkg/proxy/nftables/proxier.go)."""
+    if not met.get("set", "").startswith("no-endpoint-"):
+        return ""
+    service = met["comment"] or met["element"].split(" : ")[0]
+    return f"{service} has no {'local ' if met['element'].endswith(': drop') else ''}endpoints"
+
+
 def _about_invalid(rule: RuleRef) -> bool:
     return any(mark in rule.text for mark in ("ctstate INVALID", "state INVALID", "ct state invalid", "ct state { invalid"))
 
 
 def _owners_way(case: Case, rule: RuleRef, who: str) -> list[Proposal]:
     """What the program that made the rule offers for it. None of it can be tried on a view."""
-    said = comment_of(rule.text)
+    said = comment_of(rule.text) or _without_endpoints(_element(case, rule))
     if who == "kube-proxy" and said:
         service = said.split(":")[0].split(" ")[0]
         space, _, name = service.partition("/")

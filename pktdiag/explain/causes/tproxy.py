@@ -24,7 +24,7 @@ MARK = 1
 
 def rule_of(case: Case) -> RuleRef | None:
     """The rule that gave it a socket where it was lost."""
-    return next((rule for rule in reversed(case.leg.rules_hit) if rule.netns == case.ns.id and (
+    return next((rule for rule in case.leg.rules_hit[::-1] if rule.netns == case.ns.id and (
         " -j TPROXY " in f"{rule.text} " or " tproxy " in f" {rule.text} ")), None)
 
 

@@ -88,6 +88,8 @@ class _Walk:
         """
         run, regs = self.run, self.regs
         run.rule = rule
+        if run.met:
+            run.met = []
         pending: list[Doubt] = []
         counted = hit = False
         index = -1
@@ -148,7 +150,13 @@ class _Walk:
         ref = rule.ref(self.run.ns)
         if not counted:
             self.run.services.hit(ref)
-        self.run.services.note(self.run.ctx, f"{title(ref)} matches", ref, self.clauses(rule, -1))
+        if self.run.met:
+            from pktdiag.netfilter.nft.render.set_text import elements_met
+
+            words, detail = elements_met(self.run.ns, rule, self.run.met)
+            self.run.services.note(self.run.ctx, f"{title(ref)} matches {words}", ref, self.clauses(rule, -1), detail)
+        else:
+            self.run.services.note(self.run.ctx, f"{title(ref)} matches", ref, self.clauses(rule, -1))
 
     def unmatched(self, rule: Rule, index: int, hit: bool) -> None:
         """Notes a rule of which at least the first clause matched."""

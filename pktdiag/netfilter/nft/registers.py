@@ -7,8 +7,14 @@ so that masking them away makes the match decidable again.
 
 from __future__ import annotations
 
+import sys
+
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import Unknown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 SIZE = 80
 
@@ -21,12 +27,14 @@ class Var(NamedTuple):
     key: object = None
     """Names the quantity for as long as one replay lasts: the same question about it gets the same answer. None: every
     evaluation draws anew."""
-    decimal: bool = False
-    """A port: rules and users say it in decimal."""
+    byteorder: Literal["", "big", "little"] = ""
+    """Of a number that rules and users say in decimal: a port, a draw."""
+    values: int = 0
+    """How many it may have; 0: not told."""
 
     def value(self, data: bytes) -> str:
         """Bytes of a rule that the quantity is compared with."""
-        return str(int.from_bytes(data, "big")) if self.decimal else f"0x{data.hex()}"
+        return str(int.from_bytes(data, self.byteorder)) if self.byteorder else f"0x{data.hex()}"
 
 
 class Registers:
@@ -56,6 +64,13 @@ class Registers:
                     self.origin[word] = var
         elif self.unknown is not None:
             self.unknown[offset:end] = bytes(end - offset)
+
+    def store_draw(self, offset: int, least: int, modulus: int, text: str, key: object = None) -> None:
+        """One of ``modulus`` numbers from ``least`` on, in host byte order; nobody knows which."""
+        # only the bits that differ between the least and the greatest number are open
+        spread = (1 << (least ^ least + modulus - 1).bit_length()) - 1 & 0xFFFFFFFF
+        value = (least & 0xFFFFFFFF & ~spread).to_bytes(4, sys.byteorder)
+        self.store(offset, value, spread.to_bytes(4, sys.byteorder), Var(text, key, sys.byteorder, modulus))
 
     def store_unknown(self, offset: int, length: int, var: Var) -> None:
         """``length`` bytes of which nothing is known."""

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
 
     from pktdiag.netfilter.nft.rule import Rule
-    from pktdiag.netfilter.nft.sets import SetStore
+    from pktdiag.netfilter.nft.sets import Element, Set, SetStore
 
 
 class Run:
@@ -28,7 +28,7 @@ class Run:
     hook the family of the frame (net/netfilter/nft_chain_filter.c: nft_do_chain_inet, nft_do_chain_inet_ingress).
     """
 
-    __slots__ = ("chain", "ctx", "family", "has_l4", "ns", "pf", "rule", "services", "sets", "skb", "table", "tprot")
+    __slots__ = ("chain", "ctx", "family", "has_l4", "met", "ns", "pf", "rule", "services", "sets", "skb", "table", "tprot")
 
     def __init__(self, ctx: HookContext, family: int, table: str, sets: SetStore) -> None:
         self.ctx = ctx
@@ -39,6 +39,8 @@ class Run:
         self.table = table
         self.sets = sets
         self.rule: Rule | None = None
+        self.met: list[tuple[Set, Element, bytes]] = []
+        """Elements of named sets that lookups of the rule fell on, and by what key, where they say more than the rule does."""
         self.chain = ""
         self.pf = ctx.pf
         ethertype = self.skb.ethertype

@@ -27,8 +27,8 @@ INTERVAL_END, CATCHALL = 1, 2
 DATA_VERDICT = 0xFFFFFF00
 
 
-_FEW = 16
-"""So many outcomes of a map are followed one by one."""
+_TOO_LARGE = 1 << 22
+"""Bytes of a dump of some 50,000 elements."""
 
 
 class Element(NamedTuple):
@@ -231,36 +231,30 @@ class Set:
         low, high = element.key, element.key_end or element.key
         return all(low[at : at + size] <= key[at : at + size] <= high[at : at + size] for at, size in self.fields())
 
-    def possible(self, key: bytes, hidden: bytes) -> bool | None:
-        """False: no element can match whatever the hidden bits are. None: not known."""
-        if not self.info.flags & ANONYMOUS:
+    def reachable(self, key: bytes, hidden: bytes, run: Run) -> list[Element] | None:
+        """The elements that a key with hidden bits may fall on, the catch-all among them; it may fall on none as well. None: they cannot
+        be told, because the packet itself has changed the set, or are too many to be looked at."""
+        if self.info.flags & (EVAL | TIMEOUT) and any(other[:-1] == self.memory_key(run, b"")[:-1] for other in run.services.conns
+                                                      if isinstance(other, tuple)):
             return None
+        if self._elements is None and not self.info.flags & ANONYMOUS:
+            if sum(map(len, self.ns.nft_set_elements(self.family, self.info.table, self.name))) > _TOO_LARGE:
+                return None
         elements = self.elements()
-        if self._catchall is not None:
-            return None
         value, mask = int.from_bytes(key, "big"), int.from_bytes(hidden, "big")
         low = (value & ~mask).to_bytes(len(key), "big")
         high = (value | mask).to_bytes(len(key), "big")
         if not self.info.flags & INTERVAL:
             keep = ~mask
-            return None if any(int.from_bytes(each.key, "big") & keep == value & keep for each in elements) else False
-        if self._ranged:
-            for each in elements:
-                upper = each.key_end or each.key
-                if all(each.key[a : a + n] <= high[a : a + n] and low[a : a + n] <= upper[a : a + n] for a, n in self.fields()):
-                    return None
-            return False
-        from bisect import bisect_right
-        first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
-        touched = self._sorted[max(first, 0) : last + 1]
-        return None if any(not each.flags & INTERVAL_END for each in touched) else False
-
-    def candidates(self, key: bytes, hidden: bytes) -> list[Element] | None:
-        """The elements a key with hidden bits may fall on, of a set that cannot change and is small; None for others."""
-        if not self.info.flags & ANONYMOUS or self.info.flags & INTERVAL or len(self.elements()) > _FEW:
-            return None
-        keep = ~int.from_bytes(hidden, "big")
-        found = [each for each in self.elements() if int.from_bytes(each.key, "big") & keep == int.from_bytes(key, "big") & keep]
+            found = [each for each in elements if int.from_bytes(each.key, "big") & keep == value & keep and not each.flags & CATCHALL]
+        elif self._ranged:
+            found = [each for each in elements if not each.flags & CATCHALL and
+                     all(each.key[a : a + n] <= high[a : a + n] and low[a : a + n] <= (each.key_end or each.key)[a : a + n]
+                         for a, n in self.fields())]
+        else:
+            from bisect import bisect_right
+            first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
+            found = [each for each in self._sorted[max(first, 0) : last + 1] if not each.flags & INTERVAL_END]
         return [*found, self._catchall] if self._catchall is not None else found
 
     def run_element_expressions(self, element: Element, regs: Registers, run: Run) -> Outcome:

@@ -44,7 +44,7 @@ class Recorder(WalkServices):
         self.asked.append(condition)
         return False
 
-    def note(self, ctx: HookContext, text: str, rule=None, clauses=()) -> None:  # type: ignore[no-untyped-def]
+    def note(self, ctx: HookContext, text: str, rule=None, clauses=(), detail=None) -> None:  # type: ignore[no-untyped-def]
         if "it depends on whether" in text and rule is not None:
             self.unsure.add((rule.table, rule.chain, rule.index))
 

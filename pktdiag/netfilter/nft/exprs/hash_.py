@@ -7,7 +7,7 @@ import sys
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.jhash import jhash, reciprocal_scale
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.registers import Registers, Var
+from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.wire import MalformedError, optional_register, register, u32
 
@@ -32,8 +32,8 @@ class Hash(NamedTuple):
                 regs.store(self.dreg, (number + self.offset & 0xFFFFFFFF).to_bytes(4, sys.byteorder))
                 return None
         packet = run.skb.packet
-        what = "the symmetric flow hash" if self.type == SYM else "the hash of the packet, whose seed is secret,"
-        regs.store_unknown(self.dreg, 4, Var(what, ("hash", self, packet.src, packet.dst, packet.sport, packet.dport)))
+        what = f"the symmetric flow hash mod {self.modulus}" if self.type == SYM else f"the hash mod {self.modulus}, whose seed is secret,"
+        regs.store_draw(self.dreg, self.offset, self.modulus, what, ("hash", self, packet.src, packet.dst, packet.sport, packet.dport))
         return None
 
     def acts(self) -> bool:

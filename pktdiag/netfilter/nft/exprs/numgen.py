@@ -6,7 +6,7 @@ import sys
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
-from pktdiag.netfilter.nft.registers import Registers, Var
+from pktdiag.netfilter.nft.registers import Registers
 from pktdiag.netfilter.nft.run import Run
 from pktdiag.netfilter.nft.wire import MalformedError, register, u32
 
@@ -24,12 +24,7 @@ class Numgen(NamedTuple):
             regs.store(self.dreg, self.offset.to_bytes(4, sys.byteorder))
             return None
         kind = "random" if self.type == RANDOM else "inc"
-        bits = bytearray(4)
-        # only the bits that differ between the least and the greatest number are open
-        spread = (1 << (self.offset ^ self.offset + self.modulus - 1).bit_length()) - 1 & 0xFFFFFFFF
-        bits[:] = spread.to_bytes(4, sys.byteorder)
-        value = (self.offset & 0xFFFFFFFF & ~spread).to_bytes(4, sys.byteorder)
-        regs.store(self.dreg, value, bytes(bits), Var(f"the number that numgen {kind} mod {self.modulus} draws"))
+        regs.store_draw(self.dreg, self.offset, self.modulus, f"the number that numgen {kind} mod {self.modulus} draws")
         return None
 
     def acts(self) -> bool:

@@ -171,7 +171,7 @@ def describe(run: Run, base: int, offset: int, length: int) -> Var:
         text = f"the {'destination' if offset else 'source'} port drawn at random"
     elif text is None:
         text = f"bytes {offset} to {offset + length - 1} of the {HEADER_NAMES[base]} header"
-    return Var(text, ("payload", base, offset, length, packet.src, packet.dst), port)
+    return Var(text, ("payload", base, offset, length, packet.src, packet.dst), "big" if port else "")
 
 
 def decode(attrs: dict[int, bytes]) -> PayloadLoad | PayloadSet:

@@ -29,7 +29,9 @@ from pktdiag.netfilter.nft.sets import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pktdiag.model.view import NamespaceView
     from pktdiag.netfilter.nft.render.native import Reader
+    from pktdiag.netfilter.nft.rule import Rule
 
 
 class FieldType(NamedTuple):
@@ -49,6 +51,42 @@ def set_text(reader: Reader, name: str, key: Node | None) -> str:
     fields = key_fields(found, key)
     texts = [f"{one}{_data(reader, found, element)}" for one, element in _keys(reader, found, fields)]
     return "{ " + ", ".join(texts) + " }" if texts else "{  }"
+
+
+def elements_met(ns: NamespaceView, rule: Rule, met: list[tuple[Set, Element, bytes]]) -> tuple[str, dict[str, object]]:
+    """Which elements of named sets and maps a rule's lookups fell on: in words, and as a step's detail."""
+    from pktdiag.netfilter.nft.render.native import Reader
+
+    reader = Reader(ns, rule)
+    texts, found = [], []
+    for table, element, key in met:
+        text, comment = element_text(reader, table, element, key), comment_of(element.userdata)
+        kind = "map" if table.info.flags & MAP else "set"
+        texts.append(f"element {text} of {kind} {table.name}")
+        found.append({"set": table.name, "element": text, "comment": comment})
+    return " and ".join(texts), {"elements": found}
+
+
+def element_text(reader: Reader, found: Set, element: Element, key: bytes) -> str:
+    """``192.0.2.1 . udp . 53 comment "default/dns" : goto reject-chain``; ``key``: what fell on it, which tells more than the start of an
+    interval."""
+    fields = declared_fields(found.info.key_type, found.key_length, _host(found.info.userdata, 0))
+    if found.info.flags & INTERVAL and not found.info.flags & CONCAT:
+        fields = [each._replace(host=False) for each in fields]
+    text = "*" if element.flags & CATCHALL else _key_text(reader, element._replace(key=key, key_end=None), fields)
+    comment = comment_of(element.userdata)
+    return f"{text}{f' comment {chr(34)}{comment}{chr(34)}' if comment else ''}{_data(reader, found, element)}"
+
+
+def comment_of(userdata: bytes) -> str:
+    """NFTNL_UDATA_SET_ELEM_COMMENT (libnftnl udata.h), "" for none."""
+    at = 0
+    while at + 2 <= len(userdata):
+        kind, length = userdata[at], userdata[at + 1]
+        if kind == 0:
+            return userdata[at + 2 : at + 2 + length].split(b"\0")[0].decode("utf-8", "surrogateescape")
+        at += 2 + length
+    return ""
 
 
 def _store(reader: Reader) -> SetStore:

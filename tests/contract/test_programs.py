@@ -1,0 +1,120 @@
+"""Questions that people put to hosts whose rules a program made (``tests/kernel/programs``), and how sure the answers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.kernel.host import restore_text
+from tests.kernel.programs import rules_of
+
+from .lab import Lab, run
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """pod (10.1.0.2) --- a0 node a1 --- far (10.2.0.2); the node has the rules of the test's program."""
+    made = Lab("prog")
+    try:
+        made.netns("pod", "node", "far")
+        made.wire("node", "a0", "pod", "eth0")
+        made.wire("node", "a1", "far", "eth0")
+        made.sh("node", "ip a add 10.1.0.1/24 dev a0; ip a add 10.2.0.1/24 dev a1; ip r add default via 10.2.0.2; sysctl -qw net.ipv4.ip_forward=1")
+        for name, number in (("pod", 1), ("far", 2)):
+            made.sh(name, f"ip a add 10.{number}.0.2/24 dev eth0; ip r add default via 10.{number}.0.1")
+        items = rules_of(request.param, "node", ("a0", 1), ("a1", 2), ipv6=False)
+        native = request.param.endswith(" nft")
+        text = "".join(item["line"] + "\n" for item in items) if native else restore_text(items)
+        run("nsenter", f"--net=/run/netns/{made.name('node')}", *(("nft", "-f", "-") if native else ("iptables-nft-restore",)), stdin=text)
+        yield made
+    finally:
+        made.close()
+
+
+def judge(lab: Lab, ns: str, dst: str, proto: str, dport: int = 0) -> dict[str, Any]:
+    src = {"pod": "10.1.0.2", "far": "10.2.0.2"}[ns]
+    words = (f"{src}:4000", f"{dst}:{dport}/{proto}") if dport else (src, dst)
+    return lab.judge(ns, words, {"how": "socket", "ns": ns, "dst": dst, "sport": 4000 if dport else 0, "dport": dport, "proto": proto})
+
+
+@pytest.mark.parametrize("lab", ["kube-proxy nft"], indirect=True)
+def test_a_map_of_services_is_no_matter_for_a_ping(lab: Lab) -> None:
+    """Its maps are asked with what stands where a port would: the checksum. No service is one of ICMP."""
+    judge(lab, "pod", "10.2.0.2", "icmp")
+
+
+@pytest.mark.parametrize("lab", ["kube-proxy nft"], indirect=True)
+def test_a_service_has_as_many_ways_as_endpoints(lab: Lab) -> None:
+    answer = lab.ask("pod", "203.0.113.9:80")
+    assert answer["verdict"] == "depends"  # the first endpoint is the one that asks
+    assert [(outcome["condition"], outcome["receiver"] and outcome["receiver"]["netns"], outcome["drop"]["netns"])
+            for outcome in answer["request"]["outcomes"]] == [
+        ("the number that numgen random mod 2 draws is 0", None, lab.places["pod"].id),
+        ("not: the number that numgen random mod 2 draws is 0", None, lab.places["far"].id)]
+
+
+@pytest.mark.parametrize("lab", ["kube-proxy", "kube-proxy nft"], indirect=True)
+def test_a_service_without_endpoints(lab: Lab) -> None:
+    answer = judge(lab, "pod", "192.0.2.1", "udp", 53)
+    assert answer["verdict"] == "rejected" and "default/empty has no endpoints" in answer["summary"]
+    assert answer["fixes"][0]["commands"] == ["kubectl -n default get endpoints empty"]
+
+
+@pytest.mark.parametrize("lab", ["kube-proxy", "kube-proxy nft"], indirect=True)
+def test_a_service_without_local_endpoints(lab: Lab) -> None:
+    answer = judge(lab, "pod", "10.1.0.1", "tcp", 8000)
+    assert answer["verdict"] == "dropped" and "default/local has no local endpoints" in answer["summary"]
+    assert "externalTrafficPolicy" in answer["fixes"][0]["why"]
+
+
+@pytest.mark.parametrize("lab", ["ufw"], indirect=True)
+def test_a_limit_on_what_is_logged_leaves_the_verdict_alone(lab: Lab) -> None:
+    answer = judge(lab, "far", "10.2.0.1", "tcp", 443)
+    assert answer["verdict"] == "dropped" and "ufw" in answer["summary"]
+
+
+@pytest.mark.parametrize("lab", ["firewalld", "firewalld nft"], indirect=True)
+def test_a_zone_that_takes_no_port(lab: Lab) -> None:
+    answer = judge(lab, "pod", "10.1.0.1", "tcp", 443)
+    assert answer["verdict"] == "rejected" and "firewalld" in answer["summary"]
+
+
+@pytest.mark.parametrize("lab", ["ufw"], indirect=True)
+def test_what_to_tell_ufw(lab: Lab) -> None:
+    lab.listen("pod", "tcp", "0.0.0.0", 5000)
+    lab.listen("node", "udp", "0.0.0.0", 5001)
+    for words, command in ((("10.2.0.2", "10.1.0.2:5000"), "ufw route prepend allow in on a1 out on a0 proto tcp from 10.2.0.2 to 10.1.0.2 port 5000"),
+                           (("10.2.0.2", "10.2.0.1:5001/udp"), "ufw prepend allow proto udp from 10.2.0.2 to 10.2.0.1 port 5001")):
+        fix = lab.ask("far", *words)["fixes"][0]
+        assert fix["verified"] and [each.partition(" ufw ")[2] for each in fix["commands"]] == [command.removeprefix("ufw ")], fix
+
+
+@pytest.mark.parametrize("lab", ["firewalld", "firewalld nft"], indirect=True)
+def test_what_to_tell_firewalld(lab: Lab) -> None:
+    lab.listen("node", "tcp", "0.0.0.0", 443)
+    lab.listen("pod", "tcp", "0.0.0.0", 8000)
+    lab.listen("node", "udp", "0.0.0.0", 5000)
+    fix = lab.ask("pod", "10.1.0.1:443")["fixes"][0]
+    assert fix["verified"] and fix["commands"][0].endswith(" firewall-cmd --zone=public --add-port=443/tcp")
+    fix = lab.ask("far", "10.1.0.2:8000")["fixes"][0]
+    assert fix["verified"] and fix["commands"][3].endswith(" firewall-cmd --permanent --policy=from-internal --add-port=8000/tcp")
+    fix = lab.ask("far", "10.2.0.1:5000/udp")["fixes"][0]  # its rich rules reject that
+    assert fix["verified"] and fix["commands"][0].endswith(
+        "firewall-cmd --zone=internal --add-rich-rule='rule priority=\"-100\" family=\"ipv4\" source address=\"10.2.0.2\" "
+        "port port=\"5000\" protocol=\"udp\" accept'")
+
+
+@pytest.mark.parametrize("lab", ["shorewall"], indirect=True)
+def test_a_chain_named_after_zones(lab: Lab) -> None:
+    answer = judge(lab, "far", "10.2.0.1", "udp", 53)
+    assert answer["verdict"] == "rejected" and "Shorewall's" in answer["summary"]
+
+
+@pytest.mark.parametrize("lab", ["docker"], indirect=True)
+def test_networks_of_containers_are_kept_apart(lab: Lab) -> None:
+    answer = judge(lab, "pod", "10.2.0.2", "udp", 80)
+    assert answer["verdict"] == "dropped" and "DOCKER-ISOLATION-STAGE-2" in answer["summary"]
