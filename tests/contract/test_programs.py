@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pktdiag.explain.causes.words import comment_of
 from tests.kernel.host import restore_text
 from tests.kernel.programs import rules_of
 
@@ -115,6 +116,38 @@ def test_a_chain_named_after_zones(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("lab", ["docker"], indirect=True)
-def test_networks_of_containers_are_kept_apart(lab: Lab) -> None:
-    answer = judge(lab, "pod", "10.2.0.2", "udp", 80)
-    assert answer["verdict"] == "dropped" and "DOCKER-ISOLATION-STAGE-2" in answer["summary"]
+def test_docker_from_outside(lab: Lab) -> None:
+    """Rule by rule, as each is taken out of the way."""
+    for said, away in (("lets nobody reach a container's own address", "iptables-nft -t raw -F"),
+                       ("Docker keeps its networks apart", "iptables-nft -F DOCKER-ISOLATION-STAGE-2"),
+                       ("does not publish that port", "true")):
+        answer = judge(lab, "far", "10.1.0.2", "tcp", 443)
+        assert answer["verdict"] == "dropped" and said in answer["summary"], answer["summary"]
+        lab.sh("node", away)
+
+
+@pytest.mark.parametrize("lab", ["calico"], indirect=True)
+def test_a_workload_that_no_policy_lets_in(lab: Lab) -> None:
+    answer = judge(lab, "far", "10.1.0.2", "tcp", 443)
+    assert answer["verdict"] == "dropped" and "no policy allows it to the workload behind caliXX" in answer["summary"]
+    assert answer["fixes"][0]["commands"] == ["kubectl get networkpolicies -A"]
+
+
+@pytest.mark.parametrize("lab", ["libvirt"], indirect=True)
+def test_a_guest_behind_nat(lab: Lab) -> None:
+    answer = judge(lab, "far", "10.1.0.2", "tcp", 443)
+    assert answer["verdict"] == "rejected" and "take no connections from outside" in answer["summary"]
+
+
+@pytest.mark.parametrize("lab", ["fail2ban nft"], indirect=True)
+def test_a_ban(lab: Lab) -> None:
+    answer = judge(lab, "pod", "10.1.0.1", "tcp", 5000)
+    assert answer["verdict"] == "rejected" and "fail2ban has banned 10.1.0.2" in answer["summary"]
+    assert answer["fixes"][0]["commands"][0].endswith("fail2ban-client unban 10.1.0.2")
+
+
+def test_comments() -> None:
+    for rule, said in (('-A X -m comment --comment "cali:abc" -m comment --comment "Drop if no" -j DROP', "Drop if no"), ("-A X -j DROP", ""),
+                       ('ip saddr 1.2.3.4 drop comment "a \\"b\\" c"', 'a "b" c'), ("-A X -m comment --comment last", "last"),
+                       ('-A X -m comment --comment "a comment inside" -j DROP', "a comment inside"), ('-A X --comment "no end', "no end")):
+        assert comment_of(rule) == said, rule

@@ -7,6 +7,10 @@ from pktdiag.model.kernel import IPPROTO_TCP
 from pktdiag.model.trace import RuleRef
 from pktdiag.model.view import NamespaceView
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # What connect(), send() or recv() tell the sender's program: net/ipv4/icmp.c icmp_err_convert, net/ipv6/icmp.c tab_unreach;
 # a reset while connecting is ECONNREFUSED (net/ipv4/tcp_input.c tcp_reset).
 _SENDER_READS = {
@@ -63,19 +67,33 @@ def rule_name(rule: RuleRef) -> str:
 
 
 def comment_of(rule: str) -> str:
-    """The comment in a rule's text as iptables-save or nft print it, or ""."""
-    for mark in ("--comment ", " comment "):
-        at_ = rule.find(mark)
-        if at_ < 0:
+    """The comment in a rule's text as iptables-save or nft print it, or ""; of several the last. Calico's hashes are none."""
+    found, before, word = "", "", ""
+    for following in _words(rule):
+        if word in ("comment", "--comment") and before != "-m" and not following.startswith("cali:"):
+            found = following
+        before, word = word, following
+    return found
+
+
+def _words(rule: str) -> Iterator[str]:
+    """Of a rule's text, those in quotes as one and without them."""
+    at_ = 0
+    while at_ < len(rule):
+        if rule[at_] == " ":
+            at_ += 1
             continue
-        rest = rule[at_ + len(mark):]
-        if not rest.startswith('"'):
-            return rest.split(" ", 1)[0]
-        end = 1
-        while end < len(rest) and rest[end] != '"':
-            end += 2 if rest[end] == "\\" else 1
-        return rest[1:end].replace('\\"', '"')
-    return ""
+        end = at_ + 1
+        if rule[at_] == '"':
+            while end < len(rule) and rule[end] != '"':
+                end += 2 if rule[end] == "\\" else 1
+            yield rule[at_ + 1:end].replace('\\"', '"')
+        else:
+            while end < len(rule) and rule[end] != " ":
+                end += 1
+            yield rule[at_:end]
+        at_ = end + 1
+
 
 
 def without_counter(rule: str) -> str:
