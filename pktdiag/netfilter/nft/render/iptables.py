@@ -54,7 +54,9 @@ class _Reader:
         self.parts: list[tuple[int, Part]] = []
         self.proto = 0
         self.ports: int | None = None
-        """Where in ``parts`` the tcp or udp match stands that port options are added to."""
+        """Where in ``parts`` the tcp or udp match stands that options are added to."""
+        self.options: list[tuple[int, str]] = []
+        """Those, and their rank: they are saved in the order of struct xt_tcp, whatever the order of the expressions."""
 
     def add(self, rank: int, text: str, first: int, last: int) -> None:
         self.parts.append((rank, Part(text, first, last)))
@@ -161,21 +163,22 @@ class _Reader:
         if load.offset in (0, 2) and load.length == 2 and mask is None:
             one, two = int.from_bytes(low, "big"), int.from_bytes(high, "big")
             option = "--sport" if load.offset == 0 else "--dport"
-            text = f"{bang}{option} {one if one == two else f'{one}:{two}'}"
+            rank, text = load.offset, f"{bang}{option} {one if one == two else f'{one}:{two}'}"
         elif load.offset == 0 and load.length == 4 and mask is None and low == high:
             # both ports in one comparison (1.8.9: add_nft_tcpudp), negated as a whole
-            text = f"{bang}--sport {int.from_bytes(low[:2], 'big')} {bang}--dport {int.from_bytes(low[2:], 'big')}"
+            rank, text = 0, f"{bang}--sport {int.from_bytes(low[:2], 'big')} {bang}--dport {int.from_bytes(low[2:], 'big')}"
         elif name == "tcp" and load.offset == 13 and load.length == 1:
             wanted = 0xFF if mask is None else mask[0]
-            text = f"{bang}--tcp-flags {_flags(wanted)} {_flags(low[0])}"
+            rank, text = load.offset, f"{bang}--tcp-flags {_flags(wanted)} {_flags(low[0])}"
         else:
             raise NotTheirsError
+        self.options.append((rank, text))
         if self.ports is None:
             self.ports = len(self.parts)
             self.add(MATCH, f"-m {name} {text}", first, last)
         else:
-            rank, part = self.parts[self.ports]
-            self.parts[self.ports] = rank, Part(f"{part.text} {text}", part.first, last)
+            begun = self.parts[self.ports][1].first
+            self.parts[self.ports] = MATCH, Part(" ".join((f"-m {name}", *(each for _, each in sorted(self.options)))), begun, last)
 
 
 def _flags(bits: int) -> str:
