@@ -108,6 +108,28 @@ def user(text: str) -> int:
         raise CliError("unknown-user", f"--uid {text!r} is no user of this host", "", "give a number or a user name") from None
 
 
+def group(text: str) -> int:
+    """A group id by number or by this host's group name."""
+    if text.isascii() and text.isdigit():
+        return number("gid", text, 0xFFFFFFFE)
+    import grp
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError:
+        raise CliError("unknown-group", f"--gid {text!r} is no group of this host", "", "give a number or a group name") from None
+
+
+def group_of(uid: int) -> int | None:
+    """A user's own group as this host knows it; None for a user it does not know."""
+    if uid == 0:
+        return 0
+    import pwd
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return None
+
+
 def duration(text: str) -> float:
     """Seconds from ``5s``, ``500ms``, ``1m`` or a bare number of seconds."""
     for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("", 1.0)):

@@ -37,6 +37,9 @@ class LoggedPacket(NamedTuple):
     kind: str = "log"
     """"log", "tcpdump" or "conntrack"."""
     headers: Headers = NOTHING
+    uid: int | None = None
+    gid: int | None = None
+    """Of the sending socket (--log-uid)."""
 
 
 def parse(line: str) -> LoggedPacket:
@@ -81,7 +84,8 @@ def _kernel_log(line: str) -> LoggedPacket | None:
         "DF" in flags if "TTL" in fields else None, int(fields["MARK"], 16) if "MARK" in fields else None,
         sum(bit for name, bit in TCP_FLAGS.items() if name.upper() in flags) if proto == IPPROTO_TCP else None,
         icmp, fields.get("PHYSIN") or fields.get("IN") or None, _sender(fields), "log",
-        of_kernel_log(words[next(i for i, word in enumerate(words) if word.startswith("SRC=")):]))
+        of_kernel_log(words[next(i for i, word in enumerate(words) if word.startswith("SRC=")):]),
+        *(int(text) if (text := fields.get(name, "")).isdigit() else None for name in ("UID", "GID")))
 
 
 def _sender(fields: dict[str, str]) -> bytes | None:

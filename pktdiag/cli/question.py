@@ -62,11 +62,13 @@ def build(host: HostView, values: dict[str, Any], resolve: Resolve, base_of: Cal
     logged = values.get("headers")
     proto = _proto(target, dst, logged is not None and logged.offset > 0)
     packet = _packet(start, source, target, dst, proto, values, notes)
+    uid = fields.user(values["uid"]) if values["uid"] else 0
     return Question(
         netns=start.ns.id, packet=packet, ingress=start.ingress, dst_mac=start.dst_mac,
         src_mac=fields.mac("src-mac", values["src_mac"]) if values["src_mac"] else None,
         mark=fields.number("mark", values["mark"], 0xFFFFFFFF) if values["mark"] else 0,
-        uid=fields.user(values["uid"]) if values["uid"] else 0, oif=_device(start, source, target),
+        uid=uid, gid=fields.group(values["gid"]) if values["gid"] else fields.group_of(uid), oif=_device(start, source, target),
+        owner_told=bool(values["uid"] or values["gid"]),
         state=fields.state(values["state"]) if values["state"] else None, assumptions=tuple(notes),
         never_cut=values["df"] is True and start.ingress is None)
 
@@ -94,6 +96,7 @@ def with_log(values: dict[str, Any]) -> dict[str, Any]:
     values["words"] = [text(logged.src, logged.sport), f"{text(logged.dst, logged.dport)}/{logged.proto}"]
     said = {"size": logged.length, "ttl": logged.ttl, "df": logged.df, "in_": logged.indev,
             "mark": str(logged.mark) if logged.mark is not None and not logged.indev else None,
+            "uid": str(logged.uid) if logged.uid is not None else None, "gid": str(logged.gid) if logged.gid is not None else None,
             "dscp": str(logged.tos >> 2) if logged.tos is not None else None,
             "tcp_flags": str(logged.tcp_flags or "none") if logged.tcp_flags is not None else None,
             "icmp_type": "{}/{}".format(*logged.icmp) if logged.icmp else None,

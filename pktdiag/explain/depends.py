@@ -17,7 +17,7 @@ _SETTLED_BY = (
     ("bpf", _ROOT_OR_ABSENT), ("ebtables", _ROOT_OR_ABSENT), ("could not be read", _ROOT), ("permission", _ROOT),
     ("verified the packet's checksum", _RX_CHECKSUMMING), ("added up its checksum", _RX_CHECKSUMMING),
     ("random", ""), ("statistic", ""), ("limit", ""), ("table full", ""),
-    ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"),
+    ("connection", "--state"), ("conntrack", "--state"), ("mark", "--mark"), ("uid", "--uid"), ("owner", "--uid"), ("group", "--gid"),
     ("tcp flags", "--tcp-flags"), ("length", "--size"),
 )
 """A word of a condition, and the flag or privilege that would settle it; the first that fits counts. "": nothing would."""

@@ -24,6 +24,10 @@ class Question(NamedTuple):
     """SO_MARK of the sending socket (local start only)."""
     uid: int = 0
     """Owner of the sending socket (local start only)."""
+    gid: int | None = 0
+    """Its group; None: not known."""
+    owner_told: bool = False
+    """The user of pktdiag said whose it is; otherwise root is assumed."""
     oif: int = 0
     """SO_BINDTODEVICE ifindex of the sending socket, 0 for none."""
     state: str | None = None

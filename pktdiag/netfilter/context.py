@@ -231,6 +231,8 @@ class HookResult(NamedTuple):
 
 
 ACCEPT = HookResult("accept")
+OWNER_ASSUMED = "the sender runs as root, user and group 0 (--uid, --gid say otherwise)"
+"""What rules that look at the owner of the sending socket go by, where the question does not say."""
 SUMMED = "summed up"
 """Key of ``Skb.extra``: where conntrack adds up the packet's checksum (if it looks at any), and its class and hop limit then."""
 HANDSHAKE = "whether the sender completes the handshake: SYNPROXY answers the SYN in the server's place, and opens the connection only then"
@@ -288,6 +290,9 @@ class Services(Protocol):
     def note(self, ctx: HookContext, text: str, rule: RuleRef | None = None, clauses: tuple[Clause, ...] = (),
              detail: dict[str, Any] | None = None) -> None:
         """Adds a step to the trace at this hook."""
+
+    def assume(self, text: str) -> None:
+        """What the question leaves open was chosen, and a rule asked for it."""
 
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
         """The packet is logged here; kind "log" | "ebtables" | "nflog" | "audit" | "trace"."""

@@ -50,7 +50,8 @@ def line(ctx: HookContext, prefix: str, flags: int) -> str:
     if _ends_in_headers(skb.packet):
         return " ".join(words)
     if flags & UID and "uid" in skb.extra and skb.iif == 0:
-        words.append(f"UID={skb.extra['uid']} GID={skb.extra.get('gid', '?')}")
+        gid = skb.extra.get("gid")
+        words.append(f"UID={skb.extra['uid']} GID={'?' if gid is None else gid}")
     if skb.mark:
         words.append(f"MARK=0x{skb.mark:x}")
     return " ".join(words)

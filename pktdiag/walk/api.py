@@ -77,7 +77,9 @@ def _start(walk: Walk, ns: NamespaceView) -> None:
     skb = Skb(question.packet, question.mark)
     skb.local_df = question.local_df
     if question.ingress is None:
-        skb.extra["uid"] = question.uid
+        skb.extra["uid"], skb.extra["gid"] = question.uid, question.gid
+        if not question.owner_told:
+            skb.extra["owner assumed"] = True
         skb.extra["header_included"] = question.header_included
         skb.sock, skb.sock_ns = _sending_socket(question), ns.id
         if question.packet.family == AF_INET and not question.header_included:  # __ip_sock_set_tos()

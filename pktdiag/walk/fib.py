@@ -26,7 +26,7 @@ from pktdiag.model.kernel import (
 from pktdiag.model.packet import format_address, in_prefix
 from pktdiag.model.record import NamedTuple
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Unknown
+from pktdiag.netfilter.context import OWNER_ASSUMED, Unknown
 from pktdiag.walk.state import Walk
 
 LOOPBACK_IFINDEX = 1
@@ -116,6 +116,8 @@ def lookup(walk: Walk, ns: NamespaceView, flow: Flow) -> FibMatch:
 
 def _rule_matches(walk: Walk, ns: NamespaceView, rule: RouteRule, flow: Flow) -> bool:
     matched = _selectors_match(ns, rule, flow)
+    if rule.uid_range and flow.iif == LOOPBACK_IFINDEX and not walk.question.owner_told:
+        walk.assume(OWNER_ASSUMED)
     if matched and rule.unknown:
         names = ", ".join(rule.unknown)
         matched = walk.decide(Unknown(f"policy rule {rule.priority} matches ({names} not modelled)"), ("fib-rule", ns.id, rule))

@@ -59,6 +59,9 @@ class WalkServices:
         self.walk.step(ctx.ns, stage_of(ctx), ctx.indev or ctx.outdev, text, rule=rule, clauses=clauses, detail=detail,
                        packet=ctx.skb.packet)
 
+    def assume(self, text: str) -> None:
+        self.walk.assume(text)
+
     def log_line(self, ctx: HookContext, rule: RuleRef, prefix: str, level: int, flags: int, kind: str) -> None:
         detail: dict[str, object] = {"kind": "log" if kind == "ebtables" else kind, "prefix": prefix, "level": level, "flags": flags}
         if kind in ("log", "ebtables"):

@@ -146,6 +146,19 @@ def test_a_ban(lab: Lab) -> None:
     assert answer["fixes"][0]["commands"][0].endswith("fail2ban-client unban 10.1.0.2")
 
 
+@pytest.mark.parametrize("lab", ["istio"], indirect=True)
+def test_whose_socket_it_is(lab: Lab) -> None:
+    """A sidecar takes what everybody sends but the proxy itself, which is told by its user or group."""
+    words = ("10.2.0.1:4000", "10.2.0.2:80")
+    answer = lab.judge("node", words, {"how": "socket", "ns": "node", "dst": "10.2.0.2", "sport": 4000, "dport": 80, "proto": "tcp"})
+    assert answer["request"]["drop"]["netns"] == lab.places["node"].id and answer["request"]["packet"]["dport"] == 8000
+    assert any("--gid" in text for text in answer["request"]["assumptions"])
+    for owner in (("--uid", "1337"), ("--gid", "1337")):
+        answer = lab.ask("node", *words, *owner)
+        assert answer["request"]["drop"]["netns"] == lab.places["far"].id and not any("--gid" in text for text in answer["request"]["assumptions"])
+    assert lab.ask("node", *words, "--uid", "4242")["verdict"] == "depends"  # whose group nobody knows
+
+
 def test_comments() -> None:
     for rule, said in (('-A X -m comment --comment "cali:abc" -m comment --comment "Drop if no" -j DROP', "Drop if no"), ("-A X -j DROP", ""),
                        ('ip saddr 1.2.3.4 drop comment "a \\"b\\" c"', 'a "b" c'), ("-A X -m comment --comment last", "last"),

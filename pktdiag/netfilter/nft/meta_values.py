@@ -26,7 +26,7 @@ from pktdiag.model.kernel import (
     TCP_CLOSE,
     TCP_LISTEN,
 )
-from pktdiag.netfilter.context import Unknown
+from pktdiag.netfilter.context import OWNER_ASSUMED, Unknown
 from pktdiag.netfilter.nft.registers import Var
 from pktdiag.netfilter.nft.run import Run
 
@@ -125,12 +125,20 @@ def _socket_owner(run: Run) -> Value:
     """nft_meta_get_eval_skugid: only a full socket of this namespace with a file behind it."""
     sock = run.skb.sock if run.skb.sock_ns in ("", run.ns.id) else None
     sock = sock or _demuxed(run)
+    if sock is not None and "owner assumed" in run.skb.extra:
+        run.services.assume(OWNER_ASSUMED)
     return MISSING if sock is None else word(sock.uid)
 
 
 def _socket_group(run: Run) -> Value:
-    if (run.skb.sock is None or run.skb.sock_ns not in ("", run.ns.id)) and _demuxed(run) is None:
+    mine = run.skb.sock is not None and run.skb.sock_ns in ("", run.ns.id)
+    if not mine and _demuxed(run) is None:
         return MISSING
+    gid = run.skb.extra.get("gid") if mine else None
+    if isinstance(gid, int):
+        if "owner assumed" in run.skb.extra:
+            run.services.assume(OWNER_ASSUMED)
+        return word(gid)
     return 4, Var("the group of the process that owns the socket", "skgid")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
-from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.context import OWNER_ASSUMED, HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
 UID, GID, SOCKET, SUPPL_GROUPS = 1, 2, 4, 8
@@ -37,8 +37,15 @@ def evaluate(info: Owner, ctx: HookContext) -> Tri:
         return not info.match & info.invert & SOCKET and not (info.match ^ info.invert) & (UID | GID)
     if info.match & info.invert & SOCKET:
         return False
+    sender = ctx.skb.extra.get("uid") is not None
+    if sender and "owner assumed" in ctx.skb.extra and info.match & (UID | GID):
+        ctx.services.assume(OWNER_ASSUMED)
     if info.match & UID and (info.uid[0] <= sock.uid <= info.uid[1]) == bool(info.invert & UID):
         return False
+    gid = ctx.skb.extra.get("gid") if sender else None
+    within = isinstance(gid, int) and info.gid[0] <= gid <= info.gid[1]
+    if info.match & GID and isinstance(gid, int) and (within or not info.match & SUPPL_GROUPS):
+        return within != bool(info.invert & GID)
     if info.match & GID:
         return Unknown(f"the sending process {'does not run' if info.invert & GID else 'runs'} in group {_span(info.gid)}")
     return True
