@@ -46,6 +46,12 @@ def judge(lab: Lab, ns: str, dst: str, proto: str, dport: int = 0) -> dict[str, 
 def test_a_map_of_services_is_no_matter_for_a_ping(lab: Lab) -> None:
     """Its maps are asked with what stands where a port would: the checksum. No service is one of ICMP."""
     judge(lab, "pod", "10.2.0.2", "icmp")
+    elements = ", ".join(f"10.2.{number >> 8}.{number & 255} . {'udp' if number & 1 else 'tcp'} . 80 : goto reject-chain" for number in range(2000))
+    lab.sh("node", f"nft add element ip kube-proxy no-endpoint-services '{{ {elements} }}'")
+    judge(lab, "pod", "10.2.0.2", "icmp")
+    lab.sh("node", "nft add element ip kube-proxy no-endpoint-services '{ 10.2.0.2 . icmp . 8080 : goto reject-chain }'")
+    conditions = [outcome["condition"] for outcome in lab.ask("pod", "10.2.0.2")["request"]["outcomes"]]
+    assert len(conditions) == 2 and all("the ICMP checksum makes it element 10.2.0.2 . icmp . 8080 : goto reject-chain of map no-endpoint-services" in each for each in conditions)
 
 
 @pytest.mark.parametrize("lab", ["kube-proxy nft"], indirect=True)

@@ -19,6 +19,8 @@ from pktdiag.netfilter.nft.wire import NFGENMSG, MalformedError, attributes, str
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pktdiag.netfilter.nft.exprs import Expression, Outcome
     from pktdiag.netfilter.nft.run import Run
 
@@ -125,6 +127,17 @@ def _element(attrs: dict[int, bytes]) -> Element:
                    u64(attrs, 5) if 5 in attrs else None, _expressions(attrs, 7, 11), attrs.get(6, b""))
 
 
+def _decoded(payloads: Iterable[bytes]) -> list[Element]:
+    """The elements of a dump, without those of messages that make no sense."""
+    found: list[Element] = []
+    for payload in payloads:
+        try:
+            found += decode_elements(payload)
+        except MalformedError:
+            continue
+    return found
+
+
 class Set:
     """One set with whatever of it was asked for so far."""
 
@@ -143,12 +156,7 @@ class Set:
     def elements(self) -> list[Element]:
         """All of them, dumped once. Raises Unreadable."""
         if self._elements is None:
-            self._elements = []
-            for payload in self.ns.nft_set_elements(self.family, self.info.table, self.name):
-                try:
-                    self._elements += decode_elements(payload)
-                except MalformedError:
-                    continue
+            self._elements = _decoded(self.ns.nft_set_elements(self.family, self.info.table, self.name))
             self._index(self._elements)
         return self._elements
 
@@ -188,10 +196,7 @@ class Set:
         found = self._asked[key]
         if found is not None or not catchall:
             return found
-        if not self._catchall_asked:
-            self._catchall = self._ask(b"")
-            self._catchall_asked = True
-        return self._catchall
+        return self._rest()
 
     def _ask(self, key: bytes) -> Element | None:
         payloads = self.ns.nft_set_get(self.family, self.info.table, self.name, key, None)
@@ -237,10 +242,9 @@ class Set:
         if self.info.flags & (EVAL | TIMEOUT) and any(other[:-1] == self.memory_key(run, b"")[:-1] for other in run.services.conns
                                                       if isinstance(other, tuple)):
             return None
-        if self._elements is None and not self.info.flags & ANONYMOUS:
-            if sum(map(len, self.ns.nft_set_elements(self.family, self.info.table, self.name))) > _TOO_LARGE:
-                return None
-        elements = self.elements()
+        elements = self._resembling(key, hidden)
+        if elements is None:
+            return None
         value, mask = int.from_bytes(key, "big"), int.from_bytes(hidden, "big")
         low = (value & ~mask).to_bytes(len(key), "big")
         high = (value | mask).to_bytes(len(key), "big")
@@ -255,7 +259,29 @@ class Set:
             from bisect import bisect_right
             first, last = bisect_right(self._starts, (low, 2)) - 1, bisect_right(self._starts, (high, 2)) - 1
             found = [each for each in self._sorted[max(first, 0) : last + 1] if not each.flags & INTERVAL_END]
-        return [*found, self._catchall] if self._catchall is not None else found
+        rest = self._rest()
+        return [*found, rest] if rest is not None else found
+
+    def _resembling(self, key: bytes, hidden: bytes) -> list[Element] | None:
+        """The elements that ``reachable`` has to look at; None: too many. Of a named set of single keys only those that were dumped in
+        one message with what is known of the key."""
+        if self._elements is not None or self.info.flags & ANONYMOUS:
+            return self.elements()
+        payloads = self.ns.nft_set_elements(self.family, self.info.table, self.name)
+        known = b"" if self.info.flags & INTERVAL else max(
+            (key[at:end] for at in range(len(key)) for end in range(at + 1, len(key) + 1) if not any(hidden[at:end])), key=len, default=b"")
+        if len(known) >= 4:
+            payloads = [payload for payload in payloads if known in payload]
+        if sum(map(len, payloads)) > _TOO_LARGE:
+            return None
+        return _decoded(payloads) if len(known) >= 4 else self.elements()
+
+    def _rest(self) -> Element | None:
+        """The catch-all element."""
+        if not self._catchall_asked:
+            self._catchall = self._ask(b"")
+            self._catchall_asked = True
+        return self._catchall
 
     def run_element_expressions(self, element: Element, regs: Registers, run: Run) -> Outcome:
         """nft_set_elem_update_expr (include/net/netfilter/nf_tables.h): the element's counters, limits and quotas."""

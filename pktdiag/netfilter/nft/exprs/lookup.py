@@ -72,15 +72,23 @@ class Lookup(NamedTuple):
 
     def _choose(self, regs: Registers, run: Run, table: Set, var: Var, where: tuple[object, ...], choices: list[Element]) -> Outcome:
         """The walk is split on each element the key may fall on."""
-        named = "" if table.info.flags & ANONYMOUS else f" ({'set' if self.dreg is None else 'map'} {self.set_name})"
         choices = sorted(choices, key=lambda each: (not each.key, each.key[::-1] if var.byteorder == "little" else each.key))
         last = choices[-1] if not choices[-1].key or (table.key_length == 4 and len(choices) == var.values) else None
         for each in choices:
-            question = Unknown(f"{var.text} is {var.value(each.key) if table.key_length <= 4 else '0x' + each.key.hex()}{named}")
+            question = Unknown(self._question(run, table, var, each))
             key = ("nft", run.ns.id, var.key, *where, each.key) if var.key is not None else None
             if each is last or run.services.decide(question, key):  # the catch-all, or the last of all that there are
                 return self._met(regs, run, table, each)
         return self._met(regs, run, table, None)
+
+    def _question(self, run: Run, table: Set, var: Var, each: Element) -> str:
+        named = "" if table.info.flags & ANONYMOUS else f"{'set' if self.dreg is None else 'map'} {self.set_name}"
+        if table.key_length <= 4 or run.rule is None:
+            return f"{var.text} is {var.value(each.key)}{f' ({named})' if named else ''}"
+        from pktdiag.netfilter.nft.render.set_text import elements_met
+
+        found = elements_met(run.ns, run.rule, [(table, each, each.key)])[1]["elements"]
+        return f"{var.text} makes it element {found[0]['element']}{f' of {named}' if named else ''}"
 
     def _lead(self, regs: Registers, run: Run, table: Set, var: Var, where: tuple[object, ...], elements: Iterable[Element]) -> Outcome:
         """The same for a map of ranges, or a large one, with verdicts: on each verdict there is."""

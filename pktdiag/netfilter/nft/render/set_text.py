@@ -53,12 +53,13 @@ def set_text(reader: Reader, name: str, key: Node | None) -> str:
     return "{ " + ", ".join(texts) + " }" if texts else "{  }"
 
 
-def elements_met(ns: NamespaceView, rule: Rule, met: list[tuple[Set, Element, bytes]]) -> tuple[str, dict[str, object]]:
+def elements_met(ns: NamespaceView, rule: Rule, met: list[tuple[Set, Element, bytes]]) -> tuple[str, dict[str, list[dict[str, str]]]]:
     """Which elements of named sets and maps a rule's lookups fell on: in words, and as a step's detail."""
     from pktdiag.netfilter.nft.render.native import Reader
 
     reader = Reader(ns, rule)
-    texts, found = [], []
+    texts: list[str] = []
+    found: list[dict[str, str]] = []
     for table, element, key in met:
         text, comment = element_text(reader, table, element, key), comment_of(element.userdata)
         kind = "map" if table.info.flags & MAP else "set"
