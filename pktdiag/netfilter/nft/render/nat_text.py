@@ -75,5 +75,5 @@ def tproxy(reader: Reader, each: Any, at: int) -> None:
     if each.port is not None:
         first = min(first, reader.get(each.port).first)
         target += ":" + _range(reader, each.port, None, "inet_service", 2, False)
-    family = {2: " ip", 10: " ip6"}.get(each.family, "") if each.addr is not None and reader.family == 1 else ""
+    family = {2: " ip", 10: " ip6"}.get(each.family, "") if reader.family == 1 else ""
     reader.add(f"tproxy{family} to {target}", at, first)

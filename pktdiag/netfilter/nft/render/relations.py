@@ -186,7 +186,7 @@ def _masked(reader: Reader, binop: Node, op: str, data: bytes, at: int) -> None:
         _relation(reader, inner, op, _wildcard(data, mask, inner), at, None)
         return
     if dtype in BITMASKS and op in ("==", "!="):
-        names = ",".join(format_flags(dtype, mask))
+        names = ",".join(format_flags(dtype, mask)) or "0x0"
         if value == 0:
             statement = Statement(f"{show(inner)} {'! ' if op == '==' else ''}{names}", inner.first, at, True)
         else:

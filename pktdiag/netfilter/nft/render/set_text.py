@@ -75,8 +75,7 @@ def element_text(reader: Reader, found: Set, element: Element, key: bytes) -> st
     if found.info.flags & INTERVAL and not found.info.flags & CONCAT:
         fields = [each._replace(host=False) for each in fields]
     text = "*" if element.flags & CATCHALL else _key_text(reader, element._replace(key=key, key_end=None), fields)
-    comment = comment_of(element.userdata)
-    return f"{text}{f' comment {chr(34)}{comment}{chr(34)}' if comment else ''}{_data(reader, found, element)}"
+    return text + _data(reader, found, element)
 
 
 def comment_of(userdata: bytes) -> str:
@@ -140,12 +139,14 @@ def _keys(reader: Reader, found: Set, fields: list[FieldType]) -> list[tuple[str
     rest = [("*", each) for each in elements if each.flags & CATCHALL]
     if found.info.flags & INTERVAL and not found.info.flags & CONCAT:
         return _intervals(reader, plain, fields[0]) + rest
-    plain.sort(key=lambda each: _order(each.key, fields))
+    plain = sorted(reversed(plain), key=lambda each: _order(each.key, fields))  # equal ones: the last that was dumped comes first
     return [(_key_text(reader, each, fields), each) for each in plain] + rest
 
 
 def _order(key: bytes, fields: list[FieldType]) -> tuple[int, ...]:
-    return tuple(number(part, kind.host) for part, kind in _split(key, fields))
+    """Of several flags the lowest counts: nft takes them apart before it sorts (src/mergesort.c: expr_msort_value, of the left operand)."""
+    numbers = ((number(part, kind.host), kind.dtype) for part, kind in _split(key, fields))
+    return tuple(value & -value if dtype in BITMASKS else value for value, dtype in numbers)
 
 
 def _split(key: bytes, fields: list[FieldType]) -> list[tuple[bytes, FieldType]]:
@@ -216,14 +217,28 @@ def _string_text(low: bytes, high: bytes) -> str:
     return constant("ifname", low[:same] if same < len(low) else low, True, 128)
 
 
+def _stateful(reader: Reader, element: Element) -> str:
+    from pktdiag.netfilter.nft.render.native import Reader as OfElement
+    from pktdiag.netfilter.nft.render.statements import statement
+
+    own = OfElement(reader.ns, reader.rule)
+    for expression in element.expressions():
+        statement(own, expression, 0)
+    return "".join(f" {each.text}" for each in own.statements)
+
+
 def _data(reader: Reader, found: Set, element: Element) -> str:
-    """`` : value`` of a map's element."""
+    """What stands behind an element's key: counters and the like, timeout, comment, and a map's `` : value`` (nftables src/expression.c:
+    set_elem_expr_print)."""
     info = found.info
-    tail = ""
+    tail = _stateful(reader, element) if element.raw_expressions else ""
     if element.timeout is not None:
         from pktdiag.netfilter.nft.render.datatypes import duration
 
-        tail = f" timeout {duration(element.timeout)}"
+        tail += f" timeout {duration(element.timeout)}"
+    comment = comment_of(element.userdata)
+    if comment:
+        tail += f' comment "{comment}"'
     if info.flags & OBJECT:
         return f'{tail} : "{element.objref}"'
     if not info.flags & MAP:
