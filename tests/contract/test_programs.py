@@ -132,6 +132,16 @@ def test_docker_from_outside(lab: Lab) -> None:
         lab.sh("node", away)
 
 
+@pytest.mark.parametrize("lab", ["docker nft"], indirect=True)
+def test_docker_with_nftables(lab: Lab) -> None:
+    for said, away in (("lets nobody reach a container's own address", "nft flush chain ip docker-bridges raw-PREROUTING"),
+                       ("Docker's rule 4 of filter-forward-in__a0 (nft, table docker-bridges): the container does not publish that port", "true")):
+        answer = judge(lab, "far", "10.1.0.2", "tcp", 443)
+        assert answer["verdict"] == "dropped" and said in answer["summary"], answer["summary"]
+        lab.sh("node", away)
+    assert judge(lab, "far", "10.2.0.1", "tcp", 8000)["request"]["packet"]["dst"] == "10.1.0.2"
+
+
 @pytest.mark.parametrize("lab", ["calico"], indirect=True)
 def test_a_workload_that_no_policy_lets_in(lab: Lab) -> None:
     answer = judge(lab, "far", "10.1.0.2", "tcp", 443)

@@ -1,7 +1,8 @@
 """What the program that made a rule meant by it, and what it offers instead: by the names its rules carry.
 
 Facts: kube-proxy (pkg/proxy/iptables and nftables, proxier.go: comments, maps "no-endpoint-…"); Docker's bridge driver
-(libnetwork/drivers/bridge: isolation chains; since 28 raw rules in front of container addresses, and the option gateway_mode_ipv4);
+(libnetwork/drivers/bridge: isolation chains; since 28 raw rules in front of container addresses, and the option
+gateway_mode_ipv4; table docker-bridges of its nftables backend, with comments);
 Felix (chains cali-tw-IFACE to a workload, cali-fw-IFACE from one, and comments "cali:HASH" on every rule); libvirt
 (src/network/bridge_driver_linux.c: LIBVIRT_FWI rejects what is not an answer); fail2ban-client(1).
 """
@@ -29,6 +30,8 @@ class Meaning(NamedTuple):
 
 
 NONE = Meaning("")
+_UNPUBLISHED, _DIRECT = "UNPUBLISHED PORT DROP", "DROP DIRECT ACCESS"
+"""Comments of Docker's nftables backend."""
 
 
 def meaning(case: Case, rule: RuleRef, who: str) -> Meaning:
@@ -72,21 +75,27 @@ def _docker(case: Case, rule: RuleRef) -> Meaning:
     if "DOCKER-ISOLATION" in rule.chain:
         return Meaning(": Docker keeps its networks apart, and the two are not on a common one",
                        (Proposal("Connect both containers to a common Docker network", (inside(case, "docker network ls"),), ()),))
-    packet = case.lost
-    words = rule.text.split()
+    packet, said = case.lost, comment_of(rule.text)
     publish = f"docker run -p {packet.dport}:{packet.dport}/{PROTO_NAMES[packet.proto]} …" if packet.bears_ports else "docker run -p …"
-    if (rule.table, rule.chain) == ("raw", "PREROUTING") and "! -i " in rule.text and words[-2:] == ["-j", "DROP"] and "-d" in words \
-            and any(name.startswith("DOCKER") for name in chain_names(case.ns, rule._replace(table="filter"))):
-        if "! -i lo " in rule.text:
-            return Meaning(": Docker publishes that port on this host's loopback address alone",
-                           (Proposal("Publish the port on an address that others reach", (publish,), ()),))
-        return Meaning(": Docker, from version 28 on, lets nobody reach a container's own address from another network",
-                       (Proposal("Publish the port and aim at this host's address instead", (publish,), ()),
-                        Proposal("Or make the container's network anew, to be reached at its own addresses",
-                                 ("docker network create --opt com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected …",), ())))
-    if rule.chain == "DOCKER" and words[-2:] == ["-j", "DROP"] and "! -i " in rule.text and "--dport" not in words:
+    ends = rule.chain == "DOCKER" and " ! -i " in rule.text and rule.text.endswith(" -j DROP") and "--dport" not in rule.text
+    if ends or said == _UNPUBLISHED:
         return Meaning(": the container does not publish that port", (Proposal("Publish the port", (publish,), ()),))
-    return NONE
+    if not (said == _DIRECT or _guards_container(case, rule)):
+        return NONE
+    if "! -i lo " in rule.text:
+        return Meaning(": Docker publishes that port on this host's loopback address alone",
+                       (Proposal("Publish the port on an address that others reach", (publish,), ()),))
+    return Meaning(": Docker, from version 28 on, lets nobody reach a container's own address from another network",
+                   (Proposal("Publish the port and aim at this host's address instead", (publish,), ()),
+                    Proposal("Or make the container's network anew, to be reached at its own addresses",
+                             ("docker network create --opt com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected …",), ())))
+
+
+def _guards_container(case: Case, rule: RuleRef) -> bool:
+    """A rule like ``-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP`` of the raw table, on a host with Docker's chains."""
+    return ((rule.table, rule.chain) == ("raw", "PREROUTING") and rule.text.startswith("-A PREROUTING -d ") and " ! -i " in rule.text
+            and rule.text.endswith(" -j DROP")
+            and any(name.startswith("DOCKER") for name in chain_names(case.ns, rule._replace(table="filter"))))
 
 
 def _calico(case: Case, rule: RuleRef) -> Meaning:

@@ -139,7 +139,8 @@ def _keys(reader: Reader, found: Set, fields: list[FieldType]) -> list[tuple[str
     rest = [("*", each) for each in elements if each.flags & CATCHALL]
     if found.info.flags & INTERVAL and not found.info.flags & CONCAT:
         return _intervals(reader, plain, fields[0]) + rest
-    plain = sorted(reversed(plain), key=lambda each: _order(each.key, fields))  # equal ones: the last that was dumped comes first
+    plain = plain[::-1]  # of equal ones the last that was dumped comes first
+    plain.sort(key=lambda each: _order(each.key, fields))
     return [(_key_text(reader, each, fields), each) for each in plain] + rest
 
 
