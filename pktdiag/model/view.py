@@ -113,6 +113,9 @@ class NamespaceView(Protocol):
     def mdb(self, bridge: int) -> Sequence[FdbEntry]:
         """Multicast group entries of a bridge: mac empty, ``dst`` the group address."""
 
+    def multicast_macs(self, ifindex: int) -> frozenset[bytes]:
+        """The group addresses an interface listens to on its link, as in /proc/net/dev_mcast."""
+
     # -- /proc -----------------------------------------------------------------------------------------------------
     def sysctl(self, path: str) -> str | None:
         """Content of /proc/sys/PATH in this namespace, stripped; path like "net/ipv4/ip_forward". None: no such file."""
