@@ -229,6 +229,9 @@ class HostView(Protocol):
     def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
         """Whether a part of the kernel has that member in a structure, for the same; None where nothing says."""
 
+    def module_users(self, module: str) -> int | None:
+        """How many hold a loadable module, 0 where it is not loaded; None where it is built in, or nothing says."""
+
     def gaps(self) -> Sequence[Gap]:
         """What could not be read so far."""
 
