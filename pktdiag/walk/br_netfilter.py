@@ -32,7 +32,7 @@ from pktdiag.model.kernel import (
     PACKET_OTHERHOST,
 )
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter import hooks
+from pktdiag.netfilter import hooks, tracking
 from pktdiag.netfilter.context import HookContext, Skb, Unknown
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.services import services_of
@@ -250,19 +250,41 @@ def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, sha
     return True
 
 
+def _leaving(ns: NamespaceView, skb: Skb) -> NfBridge | None:
+    """What br_nf_post_routing() takes through the IP hook."""
+    info = _info(skb)
+    if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
+        return None
+    if skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1":
+        return None
+    return info
+
+
+def before_tracking(walk: Walk, ns: NamespaceView, skb: Skb) -> bool:
+    """Whether br_nf_post_routing() takes the frame away before nf_ct_bridge_post() would see it."""
+    if _leaving(ns, skb) is None or not tracking.on_bridges(ns):
+        return False
+    from pktdiag.netfilter import bridge_hooks
+
+    return bridge_hooks.detour_first(services_of(walk), ns, skb)
+
+
 def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, send: Callable[[Skb], None]) -> bool:
     """IP POST_ROUTING for frames that passed :func:`forward`; packets that were routed visited it already. False: it ended, or ``send``
     has got it in pieces."""
-    info = _info(skb)
-    if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
-        return True
-    if skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1":
+    info = _leaving(ns, skb)
+    if info is None:
         return True
     _hide_otherhost(skb, info)
     v4 = skb.ethertype == ETH_P_IP
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, None, br, "postrouting"):
         return False
     _show_otherhost(skb, info)
+    if skb.extra.get("bridge_gathered"):
+        from pktdiag.netfilter import bridge_hooks
+
+        walk.unsure(ns, "bridge-postrouting", to, skb, bridge_hooks.PIECES)
+        return False
     skb.extra.pop("nf_bridge", None)
     skb.physin = skb.physout = None
     came_as = skb.frag_max_size
