@@ -52,7 +52,7 @@ _SWITCHES = {ETH_P_IP: ("bridge-nf-call-iptables", "nf_call_iptables"), ETH_P_IP
 class NfBridge:
     """struct nf_bridge_info: what the detour remembers, in ``skb.extra["nf_bridge"]``."""
 
-    __slots__ = ("bridged_dnat", "daddr", "in_prerouting", "otherhost", "physin", "physout", "sabotage_done", "src_mac")
+    __slots__ = ("bridged_dnat", "daddr", "in_prerouting", "otherhost", "physin", "physout", "pkt_type", "sabotage_done", "src_mac")
 
     def __init__(self, physin: int, daddr: bytes) -> None:
         self.physin, self.daddr = physin, daddr
@@ -62,6 +62,7 @@ class NfBridge:
         self.sabotage_done = False
         self.bridged_dnat = False
         self.src_mac = b""
+        self.pkt_type = PACKET_HOST
 
     def copy(self) -> NfBridge:
         other = NfBridge.__new__(NfBridge)
@@ -148,19 +149,20 @@ def finish_bridge(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb)
         skb.dst_mac = neighbour.known(walk, ns, br, next_hop) or b""
         _frame_finish(walk, ns, br, port, skb)
         return
-    info.src_mac = skb.src_mac
+    info.src_mac, info.pkt_type = skb.src_mac, skb.pkt_type
     info.bridged_dnat = True
     neighbour.output(walk, ns, br, next_hop, skb)
 
 
 def returns_to_bridge(walk: Walk, ns: NamespaceView, br: Link, skb: Skb) -> bool:
-    """br_nf_dev_xmit(): the frame that finish_bridge sent to find its address goes on where it was taken off."""
+    """br_nf_dev_xmit(): the frame that finish_bridge sent to find its address goes on where it was taken off, still another station's if
+    it was one's: only the drivers of other devices make it new."""
     info = _info(skb)
     if info is None or not info.bridged_dnat:
         return False
     info.bridged_dnat = False
     info.physout = None
-    skb.src_mac = info.src_mac
+    skb.src_mac, skb.pkt_type = info.src_mac, info.pkt_type
     port = ns.link(info.physin)
     if port is None:
         walk.drop(ns, "bridge", br, skb, "NOT_SPECIFIED", "The port the frame came in through is gone.", cause="device-gone")
