@@ -203,6 +203,11 @@ class LiveHost:
 
         return has_member(module, structure, member)
 
+    def module_users(self, module: str) -> int | None:
+        from pktdiag.collect.modules import users
+
+        return users(module)
+
     def now(self) -> float:
         import time
 

@@ -149,6 +149,15 @@ class RtnetlinkPart(Asking):
 
         return self.ask(("bpf", ifindex), f"BPF programs attached to interface {ifindex}", read)
 
+    def multicast_macs(self, ifindex: int) -> frozenset[bytes]:
+        from pktdiag.collect.sysfiles import parse_dev_mcast
+
+        def read() -> dict[int, frozenset[bytes]]:
+            return parse_dev_mcast(self.door.read("/proc/thread-self/net/dev_mcast") or b"")
+
+        known: dict[int, frozenset[bytes]] = self.ask("multicast macs", "multicast addresses of interfaces", read)
+        return known.get(ifindex, frozenset())
+
     def sysctl(self, path: str) -> str | None:
         # Most settings of a device count together with the same one of "all": two in one visit.
         known = self._known.get(("sysctl", path), self)

@@ -56,6 +56,18 @@ def has_function(module: str, function: str) -> bool | None:
     return None
 
 
+def users(module: str) -> int | None:
+    """How many hold a loadable module (kernel/module/main.c: show_refcnt); 0 where it is not loaded; None where it is built in, or
+    nothing says."""
+    try:
+        with open(f"/sys/module/{module}/refcnt", "rb") as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None if kernel_has(module) else 0
+    except OSError:
+        return None
+
+
 def forget() -> None:
     """A long-running view looks again: ``nft`` may have loaded nf_tables meanwhile."""
     _known.clear()
@@ -77,7 +89,7 @@ def _find(module: str) -> bool:
 
 # A function prefix that only the module itself defines.
 _SYMBOLS = {"nf_tables": "nf_tables", "nf_conntrack_netlink": "ctnetlink", "nfnetlink_hook": "nfnl_hook",
-            "ip_set": "ip_set", "ebtables": "ebt"}
+            "ip_set": "ip_set", "ebtables": "ebt", "xt_pkttype": "pkttype"}
 
 
 def _mentions(path: str, name: str) -> bool | None:

@@ -7,7 +7,7 @@ from struct import Struct
 
 from pktdiag.collect.netlink import RECEIVE_SIZE, Netlink, Unfiltered, attribute, attributes, nested, text, text_attribute, u32
 from pktdiag.model.host import Link, LinkRef
-from pktdiag.model.kernel import IFF_LOOPBACK, IFF_PROMISC
+from pktdiag.model.kernel import IFF_ALLMULTI, IFF_LOOPBACK, IFF_PROMISC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ _U32 = Struct("=I")
 _EXT_MASK = attribute(29, _U32.pack(1 << 3))
 
 (IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN, IFLA_OPERSTATE, IFLA_LINKINFO,
- IFLA_IFALIAS, IFLA_GROUP, IFLA_PROMISCUITY, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_XDP) = (
-    1, 3, 4, 5, 6, 10, 13, 16, 18, 20, 27, 30, 33, 37, 43)
+ IFLA_IFALIAS, IFLA_GROUP, IFLA_PROMISCUITY, IFLA_CARRIER, IFLA_LINK_NETNSID, IFLA_XDP, IFLA_ALLMULTI) = (
+    1, 3, 4, 5, 6, 10, 13, 16, 18, 20, 27, 30, 33, 37, 43, 61)
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_XDP_ATTACHED, IFLA_XDP_PROG_ID, IFLA_XDP_DRV_PROG_ID, IFLA_XDP_SKB_PROG_ID, IFLA_XDP_HW_PROG_ID = 2, 4, 5, 6, 7
 ARPHRD_LOOPBACK = 772
@@ -158,6 +158,8 @@ def decode_link(payload: bytes) -> Link:
                 port = decode_slave(slave_kind, value)
     if (value := get(IFLA_PROMISCUITY)) is not None and u32(value):
         flags |= IFF_PROMISC  # dev_get_flags() (net/core/dev.c) leaves out what a tcpdump has asked for
+    if (value := get(IFLA_ALLMULTI)) is not None and u32(value):  # what a multicast router has asked for, where the kernel tells it
+        flags |= IFF_ALLMULTI
     if not kind and flags & IFF_LOOPBACK:
         kind = "loopback"
     lower, nsid = get(IFLA_LINK), get(IFLA_LINK_NETNSID)

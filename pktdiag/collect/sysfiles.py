@@ -1,4 +1,4 @@
-"""Counters and settings a namespace shows under /proc: SNMP, the names of its xt tables, its raw and ping sockets."""
+"""Counters and settings a namespace shows under /proc: SNMP, the names of its xt tables, its raw and ping sockets, multicast lists."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def parse_snmp(snmp: bytes, netstat: bytes, snmp6: bytes) -> dict[str, int]:
         if len(fields) == 2:
             counters[fields[0]] = int(fields[1])
     return counters
+
+
+def parse_dev_mcast(text: bytes) -> dict[int, frozenset[bytes]]:
+    """/proc/net/dev_mcast: the group addresses of each interface, by ifindex. A line each: ifindex, name, two counts, and the address
+    in hexadecimal (net/core/net-procfs.c: dev_mc_seq_show)."""
+    found: dict[int, set[bytes]] = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 5:  # a device without link addresses prints none
+            found.setdefault(int(fields[0]), set()).add(bytes.fromhex(fields[4].decode("ascii", "replace")))
+    return {ifindex: frozenset(macs) for ifindex, macs in found.items()}

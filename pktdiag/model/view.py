@@ -113,6 +113,9 @@ class NamespaceView(Protocol):
     def mdb(self, bridge: int) -> Sequence[FdbEntry]:
         """Multicast group entries of a bridge: mac empty, ``dst`` the group address."""
 
+    def multicast_macs(self, ifindex: int) -> frozenset[bytes]:
+        """The group addresses an interface listens to on its link, as in /proc/net/dev_mcast."""
+
     # -- /proc -----------------------------------------------------------------------------------------------------
     def sysctl(self, path: str) -> str | None:
         """Content of /proc/sys/PATH in this namespace, stripped; path like "net/ipv4/ip_forward". None: no such file."""
@@ -225,6 +228,9 @@ class HostView(Protocol):
 
     def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
         """Whether a part of the kernel has that member in a structure, for the same; None where nothing says."""
+
+    def module_users(self, module: str) -> int | None:
+        """How many hold a loadable module, 0 where it is not loaded; None where it is built in, or nothing says."""
 
     def gaps(self) -> Sequence[Gap]:
         """What could not be read so far."""

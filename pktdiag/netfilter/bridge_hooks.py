@@ -2,14 +2,14 @@
 of a frame that goes up to the host, before anybody there may copy a frame whose connection is not in the table yet.
 
 Sources: net/bridge/netfilter/nf_conntrack_bridge.c (nf_ct_bridge_pre, nf_ct_bridge_in, nf_ct_bridge_post), net/bridge/br_netfilter_hooks.c
-(br_nf_local_in), both functions at LOCAL_IN since v6.8 (commit 62e7151ae3eb) and its backports.
+(br_nf_local_in, br_nf_post_routing), both functions at LOCAL_IN since v6.8 (commit 62e7151ae3eb) and its backports.
 """
 
 from __future__ import annotations
 
-from pktdiag.model.kernel import ETH_P_IP, ETH_P_IPV6, NF_BR_LOCAL_IN, NFPROTO_BRIDGE, PACKET_HOST
+from pktdiag.model.kernel import ETH_P_IP, ETH_P_IPV6, NF_BR_LOCAL_IN, NF_BR_POST_ROUTING, NFPROTO_BRIDGE, PACKET_HOST
 from pktdiag.model.view import HostView, NamespaceView
-from pktdiag.netfilter.context import ACCEPT, CtState, HookContext, HookResult, Skb, Unknown
+from pktdiag.netfilter.context import ACCEPT, CtState, HookContext, HookResult, Services, Skb, Unknown
 from pktdiag.netfilter.own_hooks import as_ip, defragment
 
 TYPE_CHECKING = False
@@ -95,6 +95,19 @@ def rank(ns: NamespaceView, function: str) -> int | None:
     """How many functions at LOCAL_IN run before this one; None where the kernel does not list them."""
     names = [name for _, name in listed(ns, NF_BR_LOCAL_IN) or ()]
     return names.index(function) if function in names else None
+
+
+def detour_first(services: Services, ns: NamespaceView, skb: Skb) -> bool:
+    """Whether br_nf_post_routing() runs before nf_ct_bridge_post(): both have the last priority, and the younger is first, which is
+    br_netfilter's where rules asked for the connections of bridges before the first bridge was made (brnf_device_event). IP's POSTROUTING
+    may translate a new connection only then: nf_nat_setup_info() leaves a confirmed one alone."""
+    order = [name for _, name in listed(ns, NF_BR_POST_ROUTING) or () if name in ("br_nf_post_routing", "nf_ct_bridge_post")]
+    if len(order) == 2:
+        return order[0] == "br_nf_post_routing"
+    if skb.ct is None or skb.ct.confirmed:
+        return False
+    return services.decide(Unknown("rules asked for the connections of bridges before the first bridge was made, so that br_netfilter's "
+                                   "POSTROUTING comes first"), ("bridge-post-routing", ns.id))
 
 
 def _has(ctx: HookContext, function: str) -> bool:

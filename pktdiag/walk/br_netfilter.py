@@ -32,7 +32,7 @@ from pktdiag.model.kernel import (
     PACKET_OTHERHOST,
 )
 from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter import hooks
+from pktdiag.netfilter import hooks, tracking
 from pktdiag.netfilter.context import HookContext, Skb, Unknown
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.services import services_of
@@ -52,7 +52,7 @@ _SWITCHES = {ETH_P_IP: ("bridge-nf-call-iptables", "nf_call_iptables"), ETH_P_IP
 class NfBridge:
     """struct nf_bridge_info: what the detour remembers, in ``skb.extra["nf_bridge"]``."""
 
-    __slots__ = ("bridged_dnat", "daddr", "in_prerouting", "otherhost", "physin", "physout", "sabotage_done", "src_mac")
+    __slots__ = ("bridged_dnat", "daddr", "in_prerouting", "otherhost", "physin", "physout", "pkt_type", "sabotage_done", "src_mac")
 
     def __init__(self, physin: int, daddr: bytes) -> None:
         self.physin, self.daddr = physin, daddr
@@ -62,6 +62,7 @@ class NfBridge:
         self.sabotage_done = False
         self.bridged_dnat = False
         self.src_mac = b""
+        self.pkt_type = PACKET_HOST
 
     def copy(self) -> NfBridge:
         other = NfBridge.__new__(NfBridge)
@@ -148,19 +149,20 @@ def finish_bridge(walk: Walk, ns: NamespaceView, br: Link, port: Link, skb: Skb)
         skb.dst_mac = neighbour.known(walk, ns, br, next_hop) or b""
         _frame_finish(walk, ns, br, port, skb)
         return
-    info.src_mac = skb.src_mac
+    info.src_mac, info.pkt_type = skb.src_mac, skb.pkt_type
     info.bridged_dnat = True
     neighbour.output(walk, ns, br, next_hop, skb)
 
 
 def returns_to_bridge(walk: Walk, ns: NamespaceView, br: Link, skb: Skb) -> bool:
-    """br_nf_dev_xmit(): the frame that finish_bridge sent to find its address goes on where it was taken off."""
+    """br_nf_dev_xmit(): the frame that finish_bridge sent to find its address goes on where it was taken off, still another station's if
+    it was one's: only the drivers of other devices make it new."""
     info = _info(skb)
     if info is None or not info.bridged_dnat:
         return False
     info.bridged_dnat = False
     info.physout = None
-    skb.src_mac = info.src_mac
+    skb.src_mac, skb.pkt_type = info.src_mac, info.pkt_type
     port = ns.link(info.physin)
     if port is None:
         walk.drop(ns, "bridge", br, skb, "NOT_SPECIFIED", "The port the frame came in through is gone.", cause="device-gone")
@@ -250,19 +252,41 @@ def _forward_ip(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, sha
     return True
 
 
+def _leaving(ns: NamespaceView, skb: Skb) -> NfBridge | None:
+    """What br_nf_post_routing() takes through the IP hook."""
+    info = _info(skb)
+    if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
+        return None
+    if skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1":
+        return None
+    return info
+
+
+def before_tracking(walk: Walk, ns: NamespaceView, skb: Skb) -> bool:
+    """Whether br_nf_post_routing() takes the frame away before nf_ct_bridge_post() would see it."""
+    if _leaving(ns, skb) is None or not tracking.on_bridges(ns):
+        return False
+    from pktdiag.netfilter import bridge_hooks
+
+    return bridge_hooks.detour_first(services_of(walk), ns, skb)
+
+
 def post_routing(walk: Walk, ns: NamespaceView, br: Link, to: Link, skb: Skb, send: Callable[[Skb], None]) -> bool:
     """IP POST_ROUTING for frames that passed :func:`forward`; packets that were routed visited it already. False: it ended, or ``send``
     has got it in pieces."""
-    info = _info(skb)
-    if info is None or info.physout is None or skb.ethertype not in (ETH_P_IP, ETH_P_IPV6):
-        return True
-    if skb.vlan_tci is not None and ns.sysctl("net/bridge/bridge-nf-filter-vlan-tagged") != "1":
+    info = _leaving(ns, skb)
+    if info is None:
         return True
     _hide_otherhost(skb, info)
     v4 = skb.ethertype == ETH_P_IP
     if not run_hook(walk, ns, NFPROTO_IPV4 if v4 else NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, None, br, "postrouting"):
         return False
     _show_otherhost(skb, info)
+    if skb.extra.get("bridge_gathered"):
+        from pktdiag.netfilter import bridge_hooks
+
+        walk.unsure(ns, "bridge-postrouting", to, skb, bridge_hooks.PIECES)
+        return False
     skb.extra.pop("nf_bridge", None)
     skb.physin = skb.physout = None
     came_as = skb.frag_max_size

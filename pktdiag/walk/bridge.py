@@ -24,6 +24,7 @@ from pktdiag.model.kernel import (
 )
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter.context import Skb
+from pktdiag.netfilter.priorities import INT_MAX
 from pktdiag.walk import br_netfilter, bridge_fdb, bridge_mcast, bridge_proxy, bridge_vlan, bystanders, device, ethernet
 from pktdiag.walk.hook import run_hook
 from pktdiag.walk.rx_handlers import Handled
@@ -285,7 +286,8 @@ def _send_through(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, to
             return
     elif not run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_LOCAL_OUT, skb, None, to, "bridge-output"):
         return
-    if not run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_POST_ROUTING, skb, None, to, "bridge-postrouting"):
+    end = INT_MAX - 1 if br_netfilter.before_tracking(walk, ns, skb) else None
+    if not run_hook(walk, ns, NFPROTO_BRIDGE, NF_BR_POST_ROUTING, skb, None, to, "bridge-postrouting", high=end):
         return
     if br_netfilter.post_routing(walk, ns, br, to, skb, lambda piece: _push(walk, ns, to, piece)):
         _push(walk, ns, to, skb)

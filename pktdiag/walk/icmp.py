@@ -112,19 +112,27 @@ def error(walk: Walk, ns: NamespaceView, skb: Skb, type_: int, code: int, *, dev
         return False
     if answer is not plain:
         answer = answer._replace(length=min(576, answer.length))
-    mark = reply_mark(ns, skb)
+    mark, vrf = reply_mark(ns, skb), _vrf(ns, skb)
     way = route.output(walk, ns, answer, mark=mark, any_source=True)
     if not v4 and skb.iif and addr.is_any(source) and not _prefers_source(way) and (came_in := ns.link(skb.iif)):
         # icmp6_send(): "select a more meaningful saddr from input if" (icmpv6_rt_has_prefsrc)
         answer = answer._replace(src=addr.select_address6(ns, came_in, packet.src))
-    if way.kind == "error":
+    if way.kind == "error" and not vrf:
         if not v4 and way.error == "ENETUNREACH":
             walk.count(ns, "Ip6OutNoRoutes")
         return False  # nothing is sent without a way back (icmp_route_lookup, icmpv6_route_lookup)
     walk.count(ns, *(("IcmpOutMsgs", _OUT4[type_], f"IcmpMsgOutType{type_}") if v4
                      else ("Icmp6OutMsgs", _OUT6[type_], f"Icmp6OutType{type_}")))
-    walk.answer(Answer(ns, answer, "icmp-error", mark, 0, skb))
+    walk.answer(Answer(ns, answer, "icmp-error", mark, vrf, skb))
     return True
+
+
+def _vrf(ns: NamespaceView, skb: Skb) -> int:
+    """The VRF that has to say what answers a packet of this namespace's own: the one its device belongs to (icmp_route_lookup,
+    ip_route_me_harder: l3mdev_master_ifindex); 0 for none. What comes in through one is not followed as far as this."""
+    decision = skb.route
+    out = ns.link(decision.oif) if isinstance(decision, RouteResult) and decision.oif and not skb.iif else None
+    return (out.master or 0) if out is not None and out.slave_kind == "vrf" else 0
 
 
 def _with_options(skb: Skb, answer: Packet) -> Packet | None:
@@ -204,13 +212,13 @@ def netfilter_answer(walk: Walk, ctx: HookContext, answer: str) -> str | None:
             return None
         if raw is None and isinstance(skb.route, RouteResult) and skb.route.kind in ("broadcast", "multicast"):
             return None  # nf_send_reset() answers nothing that was for many
-        mark, sent = reply_mark(ctx.ns, skb), _reset_of_rule(packet)
-        if raw is None and route.output(walk, ctx.ns, sent, mark=mark, any_source=True).kind == "error":
+        mark, sent, vrf = reply_mark(ctx.ns, skb), _reset_of_rule(packet), 0 if frames else _vrf(ctx.ns, skb)
+        if raw is None and not vrf and route.output(walk, ctx.ns, sent, mark=mark, any_source=True).kind == "error":
             return None  # nf_send_reset() gives up without a way back (ip_route_me_harder)
         if raw is None and skb.physin and "nf_bridge" in skb.extra:
             # nf_send_reset(): what br_netfilter brought in goes back out of that port at once, past OUTPUT and the bridge
             raw = ctx.ns.link(skb.physin)
-        walk.answer(Answer(ctx.ns, sent, "rst", 0 if frames else mark, 0, skb, True, raw, frames))
+        walk.answer(Answer(ctx.ns, sent, "rst", 0 if frames else mark, vrf, skb, True, raw, frames))
         return answer
     protocol, _, name = answer.partition(" ")
     table = NAMES4 if protocol == "icmp" else NAMES6

@@ -1,14 +1,14 @@
 """macvlan and macvtap: several stations on one device. ipvlan: several IP addresses behind one station.
 
-Source: drivers/net/macvlan.c (macvlan_handle_frame, macvlan_queue_xmit, macvlan_broadcast).
+Source: drivers/net/macvlan.c (macvlan_handle_frame, macvlan_queue_xmit, macvlan_broadcast, macvlan_compute_filter).
 """
 
 from __future__ import annotations
 
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST
-from pktdiag.model.view import NamespaceView
-from pktdiag.netfilter.context import Skb
+from pktdiag.model.kernel import IFF_ALLMULTI, IFF_PROMISC, PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST
+from pktdiag.model.view import NamespaceView, Unreadable
+from pktdiag.netfilter.context import Skb, Unknown
 from pktdiag.walk import device, ethernet, uppers, xmit
 from pktdiag.walk.rx_handlers import Handled
 from pktdiag.walk.state import Walk
@@ -57,6 +57,8 @@ def _multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, above: list[U
         _hand_over(walk, sender, taken)
         return "consumed"
     for upper in above:
+        if not _listens(walk, upper, skb.dst_mac):
+            continue
         if sender is not None and upper[1].ifindex == sender[1].ifindex and upper[0].id == sender[0].id:
             continue
         # bridge ports saw a bridge port's frame on its way out already
@@ -65,6 +67,19 @@ def _multicast(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, above: list[U
         if upper[1].up:
             _hand_over(walk, upper, skb.copy())
     return "pass"
+
+
+def _listens(walk: Walk, upper: Upper, group: bytes) -> bool:
+    """macvlan_compute_filter(), macvlan_broadcast(): what the device itself listens to. Its filter has 256 places, and where an address
+    falls depends on the device's own place in memory (mc_hash): one in 256 other groups gets in, too, and nobody can read which."""
+    ns, link = upper
+    if group == ethernet.BROADCAST or link.flags & (IFF_PROMISC | IFF_ALLMULTI):
+        return True
+    try:
+        return group in ns.multicast_macs(link.ifindex)
+    except Unreadable:
+        return walk.decide(Unknown(f"{link.name} listens to the group address {ethernet.text(group)}"),
+                           ("macvlan-group", ns.id, link.ifindex, group))
 
 
 def _hand_over(walk: Walk, upper: Upper, skb: Skb) -> None:
@@ -85,7 +100,7 @@ def device_xmit(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         others = [upper for upper in uppers.stacked(walk, lower_ns, lower, ns, dev) if _mode(upper[1]) == "bridge"]
         if ethernet.is_multicast(skb.dst_mac):
             for other_ns, other in others:
-                if other.up:
+                if other.up and _listens(walk, (other_ns, other), skb.dst_mac):
                     xmit.forward_to(walk, ns, dev, other_ns, other, skb.copy())
         elif _with_mac(others, skb.dst_mac) is not None:
             walk.step(ns, "macvlan", dev, f"{ethernet.text(skb.dst_mac)} is another macvlan on {lower.name}.")

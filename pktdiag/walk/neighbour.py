@@ -193,7 +193,7 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         walk.listen_again(saved)
         del walk.memory[key]
     mac = known(walk, ns, dev, next_hop)
-    once = mac is not None
+    once = mac is not None or bool(doubts)  # as often as that at least: somebody unseen may have answered the first question
     if not v4 and not once and (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
         once = not ndisc.asks_without_packet(ns, dev)  # the first question had a packet, which is purged by now (QUEUE_PURGE)
     for rule in hits * (1 if once else _probes(ns, dev, base)):  # the packet's doing, too

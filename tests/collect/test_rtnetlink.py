@@ -327,6 +327,20 @@ def test_multicast_groups(lab: Lab) -> None:
     assert (port.ifindex, parse_address("239.1.2.3")) in [(e.ifindex, e.dst) for e in groups]
 
 
+def test_group_addresses_of_the_link(lab: Lab) -> None:
+    lab.add("mc")
+    for name in ("d0", "d1"):
+        lab.device("mc", name)
+    lab.run("mc", "ip maddr add 01:00:5e:01:02:03 dev d0")
+    view = lab.view("mc")
+    said = {item["ifname"]: {bytes.fromhex(entry["link"].replace(":", "")) for entry in item["maddr"] if "link" in entry}
+            for item in lab.json("mc", "ip -j maddr show")}
+    for name in ("d0", "d1", "lo"):
+        link = view.link_named(name)
+        assert link is not None and view.multicast_macs(link.ifindex) == said[name], name
+    assert bytes.fromhex("01005e010203") in said["d0"] - said["d1"]
+
+
 def test_vxlan_forwarding(lab: Lab) -> None:
     lab.add("x")
     if lab.try_run("x", "ip link add vx type vxlan id 42 dstport 4789").returncode:

@@ -74,6 +74,9 @@ class Built:
                         _write_sysctl(path, value)
             for ns in self.namespaces.values():
                 with ns.inside():
+                    self._nft(ns.name, early=True)
+            for ns in self.namespaces.values():
+                with ns.inside():
                     self._batch("ip", of(host, "ip", ns.name), first=True)
             for ns in self.namespaces.values():
                 with ns.inside():
@@ -118,7 +121,12 @@ class Built:
             make_accounting_object(name)
         for tool in dict.fromkeys(item["tool"] for item in rules):
             self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)
-        self._load(of(self.host, "nft", ns), ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
+        self._nft(ns, early=False)
+
+    def _nft(self, ns: str, early: bool) -> None:
+        """``early``: before the first device is made, since hooks of one priority run in the order of their age."""
+        rules = [item for item in of(self.host, "nft", ns) if item.get("early", False) is early]
+        self._load(rules, ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
 
     def _load(self, items: list[Item], argv: list[str], render: Callable[[list[Item]], str]) -> None:
         """Loads rules in one transaction. The generator proposes, the tool disposes: a line it refuses is struck from the

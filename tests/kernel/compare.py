@@ -265,14 +265,17 @@ class Judgement:
 
     def _elsewhere(self, drop: Drop) -> bool:
         """What a neighbour's timer sends, or a macvlan's worker sets in motion, may be dropped on another CPU than the one looked at:
-        counters of rule or protocol tell."""
+        counters of rule or protocol tell. Behind a macvlan, a drop that moves none is taken at its word: taps saw the packet come as
+        far, and nobody has got it."""
         first = self.trace.request.drop
         moved = self.truth.counters.get(self.names.get(drop.netns, ""), {})
         if (first is None or first.stage != "neighbour") and not self._through_macvlan():
             return False
         if drop.rule is not None:
             return bool(self.truth.rules.get(rule_key(drop.rule, self.names)))
-        return bool(drop.counters) and all(moved.get(name) for name in drop.counters)
+        if not drop.counters:
+            return self._through_macvlan()
+        return all(moved.get(name) for name in drop.counters)
 
     def _gathers(self, drop: Drop | None) -> bool:
         """Whether a fragment of many was taken to be put together there (ip_defrag), whatever became of its other copies."""

@@ -6,7 +6,7 @@ A host is ``{"seed": …, "items": [ITEM, …], "packets": [PACKET, …]}``; eve
     {"do": "ip",      "ns": "a", "line": "link add …"}          one line of ``ip -batch``; NETNS(b) names another namespace
     {"do": "sysctl",  "ns": "a", "path": "net/ipv4/ip_forward", "value": "1"}
     {"do": "listen",  "ns": "a", "proto": "udp", "addr": "0.0.0.0", "port": 53, "dev": ""}
-    {"do": "nft",     "ns": "a", "line": "add rule ip t c …"}   one line of ``nft -f``
+    {"do": "nft",     "ns": "a", "line": "add rule ip t c …"}   one line of ``nft -f``; "early": true, before any device is made
     {"do": "xt",      "ns": "a", "tool": "iptables-nft", "table": "filter", "line": "-A INPUT …"}
     {"do": "ipset",   "ns": "a", "line": "create …"}
     {"do": "bridge",  "ns": "a", "line": "fdb add …"}           one line of ``bridge -batch``

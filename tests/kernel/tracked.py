@@ -43,4 +43,5 @@ def _rules(plan: Plan, rng: Random, ns: str) -> None:
             lines.append(f"add rule bridge tracked c{number} {match} counter {rng.choice(('', '', '', 'accept', 'drop', 'ct mark set 1'))}".rstrip())
         if hook == "prerouting" and rng.random() < 0.2:
             lines.append(f"add rule bridge tracked c{number} ip protocol udp counter notrack")
-    plan.items += [{"do": "nft", "ns": ns, "line": line} for line in lines]
+    age = {"early": True} if rng.random() < 0.3 else {}  # than the bridges': see br_netfilter.before_tracking
+    plan.items += [{"do": "nft", "ns": ns, "line": line, **age} for line in lines]

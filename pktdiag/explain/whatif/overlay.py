@@ -181,6 +181,9 @@ class OverlayHost:
     def kernel_member(self, module: str, structure: str, member: str) -> bool | None:
         return self._base.kernel_member(module, structure, member)
 
+    def module_users(self, module: str) -> int | None:
+        return self._base.module_users(module)
+
     def gaps(self) -> Sequence[Gap]:
         return self._base.gaps()
 

@@ -87,9 +87,10 @@ def _decode(kind: str, name: str, rev: int, blob: bytes, family: int) -> tuple[M
         return Unknown(f"the {kind} {name} (revision {rev}), whose data could not be decoded, matches")
 
 
-def evaluate_match(name: str, rev: int, blob: bytes, ctx: HookContext) -> Tri:
-    """Whether the match holds for ``ctx``'s packet. ``ctx.skb.extra[base.HOTDROP]`` is set when it wants the packet dropped."""
-    found = decode("match", name, rev, blob, ctx.pf)
+def evaluate_match(name: str, rev: int, blob: bytes, ctx: HookContext, family: int | None = None) -> Tri:
+    """Whether the match holds for ``ctx``'s packet. ``ctx.skb.extra[base.HOTDROP]`` is set when it wants the packet dropped.
+    ``family``: whose extension it is, where that is not the hook's."""
+    found = decode("match", name, rev, blob, ctx.pf if family is None else family)
     if isinstance(found, Unknown):
         return found
     result: Tri = found[0].evaluate(found[1], ctx)
