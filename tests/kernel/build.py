@@ -58,7 +58,8 @@ class Built:
         self.begun: dict[tuple[str, int, str, int], int] = {}
         """The first sequence number of either side of each TCP connection, by (source, port, destination, port)."""
         self.failed: list[str] = []
-        self.refused: list[str] = []
+        self.refused: list[tuple[str, list[str]]] = []
+        """What the tools refused and why, with the kinds of rules it stands for."""
         try:
             for name in namespaces(host):
                 self.namespaces[name] = Netns(name, home)
@@ -135,7 +136,7 @@ class Built:
             refused = next((item for item in items if item["line"] == line), None)
             if refused is None:  # COMMIT, or no number: halve the blame onto the last rule
                 refused = items[-1]
-            self.refused.append(f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}")
+            self.refused.append((f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}", refused.get("tags", [])))
             items = [item for item in items if item is not refused]
             self.host["items"].remove(refused)
 

@@ -400,8 +400,18 @@ class Judgement:
         if wrong:
             self._add("counters", "; ".join(wrong))
 
+    def doubtful(self) -> set[RuleKey] | None:
+        """Rules of which nothing definite was foretold; None: of none at all, since several ends were, or the answer's depends."""
+        leg = self.trace.request
+        if leg.verdict == DEPENDS:
+            return self.perhaps if len(leg.outcomes) == 1 else None
+        return None if any(leg.verdict == DEPENDS for leg in self._legs()) else self.perhaps
+
+    def _legs(self) -> list[Leg]:
+        return [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+
     def _rules(self) -> None:
-        legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+        legs = self._legs()
         if any(leg.verdict == DEPENDS for leg in legs):
             return
         predicted: dict[RuleKey, int] = {}

@@ -9,12 +9,17 @@ from .counters import Counters, RuleKey
 from .host import Host
 
 Tally = dict[str, list[int]]
-"""By tag: packets it matched, packets it did not match, of both those about which the walk was not sure."""
+"""By tag: packets it matched, packets it did not match, and how many of either were not judged: the walk was not sure."""
 _ENDS = re.compile(r" (accept|drop|return|reject|queue|goto|vmap|dnat|snat|masquerade|redirect|tproxy|fwd|synproxy)|"
                    r" -[jg] (?!MARK|CONNMARK|LOG|NFLOG|DSCP|TOS|CLASSIFY|SET|TTL|HL)")
 _MAP = re.compile(r" vmap | [ds]nat .* map ")
 """The counter of such a rule stands in front of what may match. Its verdicts leave the chain (see the pool), so that whoever comes to
 the next rule was not in the map."""
+
+
+UNREACHED = {
+}
+"""Kinds of rules that no packet can show both ways here, and why."""
 
 
 class Tags:
@@ -44,8 +49,9 @@ class Tags:
                     self.tags |= tagged
                     self.chains.append((keys, not any(_ENDS.search(item["line"]) for item in items)))
 
-    def count(self, tally: Tally, moved: dict[RuleKey, int], unsure: set[RuleKey]) -> None:
-        """Adds one packet. A rule was looked at when it matched, or when a later one of its chain did."""
+    def count(self, tally: Tally, moved: dict[RuleKey, int], unsure: set[RuleKey] | None) -> None:
+        """Adds one packet. A rule was looked at when it matched, or when a later one of its chain did. ``unsure``: rules of which
+        nothing definite was foretold; None: none of them was judged."""
         for keys, straight in self.chains:
             came = moved.get(keys[0], 0)
             if not came:
@@ -60,11 +66,12 @@ class Tags:
                 later, beyond = max(later, moved.get(key, 0)), moved.get(key, 0)
                 if not looked:
                     continue
+                doubt = unsure is None or key in unsure
                 for tag in self.tags.get(key, ()):
-                    numbers = tally.setdefault(tag, [0, 0, 0])
-                    numbers[0] += hits > 0
-                    numbers[1] += looked > hits
-                    numbers[2] += key in unsure
+                    numbers = tally.setdefault(tag, [0, 0, 0, 0])
+                    for at, happened in enumerate((hits > 0, looked > hits)):
+                        numbers[at] += happened
+                        numbers[at + 2] += happened and doubt
 
 
 def _chain(item: dict[str, Any]) -> tuple[str, ...] | None:
@@ -80,6 +87,6 @@ def _chain(item: dict[str, Any]) -> tuple[str, ...] | None:
 
 def merge(into: Tally, other: Tally) -> None:
     for tag, numbers in other.items():
-        mine = into.setdefault(tag, [0, 0, 0])
+        mine = into.setdefault(tag, [0, 0, 0, 0])
         for at, number in enumerate(numbers):
             mine[at] += number

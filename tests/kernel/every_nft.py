@@ -23,6 +23,11 @@ PLACES = {"z": ("po", -300), "r": ("po", -300), "m": ("p", -150), "D": ("po", -1
 KINDS = {"D": "nat", "S": "nat", "I": "nat", "R": "route"}
 
 
+OPERATORS = ("cmp ==", "cmp !=", "cmp <", "cmp >", "cmp <=", "cmp >=", "range", "range !=", "lookup", "lookup !", "lookup interval",
+             "lookup interval !", "bitwise and", "bitwise and !=")
+"""What ``_field`` tags a field's rules with beside the field."""
+
+
 class Entry(NamedTuple):
     tag: str
     families: str

@@ -336,7 +336,7 @@ ct set zone | i46 | z | $m counter ct zone set 5
 ct set zone original | i46 | z | $m counter ct original zone set 5
 ct set zone map | i46 | z | ct zone set meta mark map { 1 : 6, 2 : 7 } counter
 ct helper object | i46 | * | tcp dport $p ct helper set "ftph" counter ;; meta l4proto tcp ct helper set "ftph" counter
-ct helper | i46 | * | meta l4proto tcp ct helper set "ftph" counter ;; ct helper "ftp" counter
+ct helper set | i46 | * | meta l4proto tcp ct helper set "ftph" counter ;; ct helper "ftp" counter
 ct timeout object | i4 | * | meta l4proto tcp ct timeout set "tmo" counter
 ct expectation object | i4 | * | meta l4proto udp ct expectation set "exp" counter
 payload set ttl | i4 | * | ip ttl > 5 $m counter ip ttl set 30 ;; ip ttl 30 counter

@@ -142,6 +142,8 @@ class Summary:
         """Verdicts on hosts whose rules nobody can predict: not counted where the share of "depends" is bounded."""
         self.coverage: Tally = {}
         self.refused: Counter[str] = Counter()
+        self.refused_kinds: dict[str, str] = {}
+        """By tag: what one of its rules was refused with, for the last time."""
         self.walk_seconds = 0.0
         self.wrong: list[dict[str, Any]] = []
         self.started = time.monotonic()
@@ -151,6 +153,7 @@ class Summary:
             self.fleeting += message["fleeting"]
             merge(self.coverage, message.get("coverage", {}))
             self.refused.update(message.get("refused", ()))
+            self.refused_kinds.update(message.get("refused kinds", ()))
             self.hosts += 1
             return
         self.cases += 1
@@ -228,7 +231,7 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
             for result in results:
                 # whether the other fragments come along nobody knows
                 send(message_of(result, bool(host.get("unknowable") or host["packets"][result.packet].get("frag"))))
-            send({"fleeting": len(fleeting), "coverage": host.get("coverage", {}), "refused": host.get("refused", []),
+            send({"fleeting": len(fleeting), "coverage": host.get("coverage", {}), "refused": host.get("refused", []), "refused kinds": host.get("refused kinds", []),
                   "texts": [[r.host, r.packet, r.mismatches[0].kind, r.mismatches[0].text] for r in fleeting]})
 
     summary = Summary(seed)
