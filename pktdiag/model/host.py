@@ -314,6 +314,8 @@ class ConntrackEntry(NamedTuple):
     """The verification tags that packets of the original and of the reply direction bear, as they bear them."""
     zone_direction: int = 3
     """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
+    sctp_state: int | None = None
+    """SCTP_CONNTRACK_*; None for other protocols."""
 
 
 class AccountingObject(NamedTuple):

@@ -28,6 +28,8 @@ from .tracer import Tracer
 
 HERE = os.path.dirname(__file__)
 REGRESSIONS = os.path.join(HERE, "regressions")
+FOUND_OUT = ("coverage", "refused", "refused kinds")
+"""What a run writes beside a host's description."""
 
 
 class Bench:
@@ -324,7 +326,7 @@ def keep(host: Host, name: str, note: str, directory: str = REGRESSIONS) -> str:
     """Stores a description as a regression case."""
     path = os.path.join(directory, f"{name}.json")
     with open(path, "w") as file:
-        json.dump({"note": note, **host}, file, indent=1)
+        json.dump({"note": note, **{key: value for key, value in host.items() if key not in FOUND_OUT}}, file, indent=1)
         file.write("\n")
     return path
 
