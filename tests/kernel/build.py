@@ -15,6 +15,7 @@ from typing import Any
 
 from pktdiag.collect.netlink import attribute, text_attribute
 
+from . import fingerprints, raw_nft
 from .host import Host, Item, namespaces, of, restore_text, restore_tool
 from .lab import Netns
 
@@ -119,7 +120,10 @@ class Built:
             make_accounting_object(name)
         for tool in dict.fromkeys(item["tool"] for item in rules):
             self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)
-        self._load(of(self.host, "nft", ns), ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
+        if any(re.search(r"\bosf\b", item["line"]) for item in (*rules, *of(self.host, "nft", ns))):
+            fingerprints.load()
+        self._load(of(self.host, "nft", ns), ["nft", "-f", "-"], lambda items: "".join(raw_nft.for_nft(item["line"]) + "\n" for item in items))
+        raw_nft.put_in_place([item["line"] for item in of(self.host, "nft", ns)])
 
     def _load(self, items: list[Item], argv: list[str], render: Callable[[list[Item]], str]) -> None:
         """Loads rules in one transaction. The generator proposes, the tool disposes: a line it refuses is struck from the
@@ -133,7 +137,7 @@ class Built:
                 return
             found = re.search(r"/dev/stdin:(\d+):|line:? (\d+)", done.stderr)
             line = text.splitlines()[int(found[1] or found[2]) - 1] if found else ""
-            refused = next((item for item in items if item["line"] == line), None)
+            refused = next((item for item in items if line in (item["line"], raw_nft.for_nft(item["line"]))), None)
             if refused is None:  # COMMIT, or no number: halve the blame onto the last rule
                 refused = items[-1]
             self.refused.append((f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}", refused.get("tags", [])))

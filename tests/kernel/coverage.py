@@ -29,7 +29,7 @@ class Tags:
         self.tags: dict[RuleKey, list[str]] = {}
         self.texts: dict[RuleKey, str] = {}
         self.chains: list[tuple[list[RuleKey], bool]] = []
-        """The rules of each chain that bear tags, in order, and whether every rule of it is looked at. The first counts what came."""
+        """The rules of each chain that bear tags, in their order, and whether every rule of it is looked at. The first counts what came."""
         for name, reader in counters.items():
             present: dict[tuple[str, ...], list[RuleKey]] = {}
             for key in reader.every_rule():
@@ -40,7 +40,7 @@ class Tags:
                 if item["ns"] == name and (chain := _chain(item)):
                     wanted.setdefault(chain, []).append(item)
             for chain, items in wanted.items():
-                keys = sorted(present.get(chain, []), key=lambda key: key[5])
+                keys = present.get(chain, [])
                 if len(keys) != len(items):
                     continue
                 self.texts |= {key: item["line"] for key, item in zip(keys, items)}

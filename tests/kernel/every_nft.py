@@ -138,7 +138,7 @@ RULES = {
     "flags": ("syn", "ack", "! ack", "syn,ack", "fin,psh,urg", "== syn", "!= syn"), "mssrel": ("1460", "< 1000", "!= 1460", "1000-1500"),
     "state": ("new", "established", "established,related", "invalid", "untracked", "new,untracked"),
     "status": ("dnat", "snat", "seen-reply", "confirmed", "assured", "expected"),
-    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("Linux", "unknown"),
+    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("pktdiag", "unknown"),
     "icmpcode": ("net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "net-prohibited", "host-prohibited",
                  "admin-prohibited"),
     "icmp6code": ("no-route", "admin-prohibited", "addr-unreachable", "port-unreachable"),

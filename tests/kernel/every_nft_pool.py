@@ -270,7 +270,7 @@ quota | i46b | * | quota $over$quota bytes
 connlimit | i46 | pifo | ct count $over$low
 connlimit named | 4 | pifo | add @conns { ip saddr ct count over $low }
 osf name | i46 | pif | osf name "$osf"
-osf version | i46 | pif | osf ttl loose version "Linux:4.19"
+osf version | i46 | pif | osf ttl loose version "pktdiag:1"
 lookup ports | i46bn | * | th dport $neg@ports
 lookup interval ports | i46bn | * | th dport $neg@portranges
 lookup nets | i4bn | * | ip $sd $neg@nets
@@ -304,7 +304,7 @@ bitwise mark and | i46b | * | meta mark & 0x1 == $bit
 bitwise mark or | i46b | * | meta mark | 0x4 == 0x$four
 bitwise mark xor | i46b | * | meta mark ^ 0x3 == $low
 bitwise ct mark | i46 | * | ct mark & 0xff != $low
-last | i46b | * | $one counter last
+last | i46b | * | $one last
 """
 """tag | families | hooks | text; ``counter`` is put behind it. None of them changes where the packet goes."""
 
@@ -449,7 +449,7 @@ expiration drop | i46 | * | ct expiration 1s-29s counter drop
 sequence drop | i46 | * | tcp sequence < 1000000000 counter drop
 checksum drop | i4 | * | ip checksum < 30000 counter drop
 window drop | i46 | * | tcp window 1024 counter drop
-osf drop | i46 | pif | osf name "Linux" counter drop
+osf drop | i46 | pif | osf name "pktdiag" counter drop
 cgroup drop | i46 | o | meta cgroup != 5 $rare counter drop
 queue bypass | i46 | * | $rare counter queue num 5 bypass
 queue | i46 | * | $rare counter queue num 5

@@ -72,7 +72,7 @@ mark | 46 | * | -m mark $not--mark $low/0x3
 multiport dports | 46 | * | -p $tuproto -m multiport $not--dports $p,20000:20005
 multiport sports | 46 | * | -p $tuproto -m multiport $not--sports 20000:20004,$p
 multiport ports | 46 | * | -p $tuproto -m multiport $not--ports $p
-osf | 4 | PIF | -p tcp -m osf $not--genre Linux --ttl 2
+osf | 4 | PIF | -p tcp -m osf $not--genre pktdiag --ttl 2
 owner uid | 46 | OT | -m owner $not--uid-owner $owner
 owner gid | 46 | OT | -m owner $not--gid-owner 0-5
 owner exists | 46 | OT | -m owner $not--socket-exists
@@ -210,7 +210,7 @@ REJECT | 46 | filter | * | $rare -j REJECT
 REJECT with | 4 | filter | * | $rare -j REJECT --reject-with $rejectwith
 REJECT with6 | 6 | filter | * | $rare -j REJECT --reject-with $rejectwith6
 REJECT reset | 46 | filter | * | -p tcp --dport $p -j REJECT --reject-with tcp-reset
-SECMARK | 46n | security | IFO | $m -j SECMARK --selctx system_u:object_r:x_t:s0
+SECMARK | 46n | security | IFO | $m -j SECMARK --selctx unconfined
 SET add | 4 | mangle filter | * | $m -j SET --add-set dyn $srcdst
 SET del | 4 | mangle filter | * | $m -j SET --del-set dyn $srcdst
 SET add timeout | 4 | mangle | * | $m -j SET --add-set dynt $srcdst --timeout 600 --exist
@@ -260,7 +260,7 @@ MASQUERADE random | 46 | nat | T | $tu -j MASQUERADE --random-fully
 MASQUERADE range | 46 | nat | T | $tu -j MASQUERADE --to-ports 30000-40000 --random
 SNAT random | 4 | nat | T | $tu -j SNAT --to-source $a:31000-32000 --random-fully
 REDIRECT random | 46 | nat | PO | $tu -j REDIRECT --to-ports 5000-5003 --random
-xt osf drop | 4 | filter | IF | -p tcp -m osf --genre Linux -j DROP
+xt osf drop | 4 | filter | IF | -p tcp -m osf --genre pktdiag -j DROP
 bpf drop | 46 | filter | * | $rare -m bpf --bytecode "4,48 0 0 9,21 0 1 17,6 0 0 1,6 0 0 0" -j DROP
 set counter drop | 4 | filter | * | -m set --match-set counted $srcdst --packets-gt 1 -j DROP
 HMARK secret | 46 | mangle | * | $m -j HMARK --hmark-tuple src --hmark-mod 4 --hmark-rnd 0 ;; -m mark --mark 0x1 -j DROP

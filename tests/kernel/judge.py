@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import faults, stacked
+from . import faults, fingerprints, stacked
 from .case import Result, run_host
 from .coverage import Tally, merge
 from .generate import generate
@@ -117,6 +117,7 @@ def stream(work: Callable[[Bench, Callable[[dict[str, Any]], None]], None], jobs
                 os.waitpid(pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
+        fingerprints.remove()
 
 
 def _write_all(fd: int, data: bytes) -> None:
