@@ -208,7 +208,8 @@ class Judgement:
         if who is not None and who.process == "kernel":
             moved = truth.counters.get(self.names.get(who.netns, ""), {})
             type_ = self.sender.tag.icmp_type
-            if (moved.get(f"IcmpMsgInType{type_}") and not moved.get("IcmpInErrors")) or (type_ == 128 and moved.get("Icmp6OutEchoReplies")):
+            if (moved.get(f"IcmpMsgInType{type_}") and not moved.get("IcmpInErrors")) or (
+                    type_ == 128 and (moved.get("Icmp6OutEchoReplies") or (moved.get("Icmp6InEchos") and not moved.get("Icmp6InErrors")))):
                 return  # it was taken there, whatever became of the other copies and of the answer
         bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
                (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
@@ -241,7 +242,7 @@ class Judgement:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but {_who(self)} got it")
             return
         if truth.error and not reasons:
-            if truth.error == "EPERM" and reason == "NETFILTER_DROP":
+            if truth.error == "EPERM" and reason in ("NETFILTER_DROP", "XFRM_POLICY"):
                 return
             if truth.error.removeprefix("open:") not in NO_ROUTE_ERRORS or reason in ("NETFILTER_DROP", "NO_SOCKET"):
                 self._add("reason", f"predicted {reason}, the send failed with {truth.error}")

@@ -240,8 +240,10 @@ class _Table:
         hook = rng.choice(hooks)
         chain = self.chain(hook, priority, kind)
         values = self.values("" if {"4", "6"} <= set(entry.families) else "6" if "6" in entry.families else "4")
-        for text in values.fill(entry.text).split(" ;; "):
-            self.rule(chain, text, [entry.tag])
+        for number, text in enumerate(values.fill(entry.text).split(" ;; ")):
+            # What shows the effect of a statement is a match like any other.
+            shown = [name for name, _, _ in fields() if number and text.startswith(f"{name} ") and text.endswith(" counter")]
+            self.rule(chain, text, [entry.tag, *shown])
         if kind == "filter":
             self.probes(chain, hook, rng.choice((0, 1)))
         self.rule(chain, "counter", [])  # whoever comes here was let through by all of the above

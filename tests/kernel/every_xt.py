@@ -14,6 +14,7 @@ from .topology import Plan
 LETTERS = {"P": "PREROUTING", "I": "INPUT", "F": "FORWARD", "O": "OUTPUT", "T": "POSTROUTING"}
 CHOICES = {
     "not": ("", "", "! "), "proto": ("tcp", "udp", "icmp"), "tuproto": ("tcp", "udp"), "low": ("0", "1", "2"), "k": ("1", "2", "3"),
+    "chunks": ("any INIT", "only INIT", "all DATA", "only DATA,SACK", "any DATA:b"), "dtype": ("REQUEST", "RESPONSE", "DATA,ACK"),
     "sdtype": ("src-type", "dst-type"), "types": ("LOCAL", "UNICAST", "BROADCAST", "LOCAL,BROADCAST"), "aboveupto": ("above", "upto"),
     "ctstate": ("NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED", "DNAT", "SNAT"),
     "ctstatus": ("NONE", "SEEN_REPLY", "ASSURED", "CONFIRMED", "EXPECTED"), "ctdir": ("ORIGINAL", "REPLY"),

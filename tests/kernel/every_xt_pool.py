@@ -50,6 +50,7 @@ conntrack expire | 46 | * | -m conntrack $not--ctexpire 1:1000
 conntrack dir | 46 | * | -m conntrack --ctdir $ctdir
 cpu | 46 | * | -m cpu $not--cpu 0
 dccp | 46 | * | -p dccp -m dccp $not--dport $p
+dccp types | 46 | * | -p dccp -m dccp $not--dccp-types $dtype
 devgroup in | 46 | PIF | -m devgroup $not--src-group 0
 devgroup out | 46 | FOT | -m devgroup $not--dst-group 0x5/0xf
 dscp | 46 | * | -m dscp $not--dscp $dscpn
@@ -91,7 +92,7 @@ recent update | 46 | * | -m recent --name $rc $not--update --seconds 60 --hitcou
 recent remove | 46 | * | -m recent --name $rc --remove
 rpfilter | 46 | p | -m rpfilter $rpf
 sctp | 46 | * | -p sctp -m sctp $not--dport $p
-sctp chunks | 46 | * | -p sctp -m sctp --chunk-types any INIT
+sctp chunks | 46 | * | -p sctp -m sctp $not--chunk-types $chunks
 set ip | 4 | * | -m set $not--match-set ips $srcdst
 set ipport | 4 | * | -m set $not--match-set ipports $srcdst,$srcdst
 set net | 4 | * | -m set $not--match-set nets $srcdst

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from . import every, stacked, tracked
+from . import every, ipsec, stacked, tracked
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -49,6 +49,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
     if isinstance(plan, stacked.StackedPlan):
         about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
     tracked.bridges(plan, Random(f"pktdiag bridges {seed}:{index}"), kinds)
+    ipsec.policies(plan, Random(f"pktdiag ipsec {seed}:{index}"))
     items = [item for item in plan.items if item["do"] not in without]
     if "ipv6" in without:
         sent = [packet for packet in sent if ":" not in packet["dst"]]
