@@ -330,6 +330,8 @@ class Judgement:
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
             if self._cut() and leg.drop is not None:
                 refused |= {leg.drop.reason}  # another fragment's
+            # A copy that a promiscuous bridge hands up ends elsewhere, as foretold.
+            refused |= {str(step.detail["drop"]) for step in reply.steps if step.detail and "drop" in step.detail}
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
             if not self._to_many() and any(d.kind == "answer" and d.reason not in refused and not self._taken(d) for d in truth.drops):
