@@ -331,6 +331,8 @@ ct set mark | i46 | * | $m counter ct mark set $k ;; ct mark $k counter
 ct set mark from mark | i46 | * | $m counter ct mark set meta mark ;; ct mark $low counter
 ct set mark or | i46 | * | $m counter ct mark set ct mark | 0x10 ;; ct mark & 0x10 == 0x10 counter
 ct set label | i46 | * | $m counter ct label set 3 ;; ct label 3 counter
+ct set secmark | i46 | pifo | $m counter ct secmark set meta secmark ;; counter meta secmark set ct secmark
+secmark object | i46 | ifo | $m counter meta secmark set "sec"
 ct set event | i46 | * | $m counter ct event set new
 ct set zone | i46 | z | $m counter ct zone set 5
 ct set zone original | i46 | z | $m counter ct original zone set 5
@@ -505,6 +507,7 @@ DECLARATIONS = """
 "left" | quota | i46b | over $quota bytes
 "slow" | limit | i46b | rate 1/hour
 "ftph" | ct helper | i46 | type "ftp" protocol tcp;
+"sec" | secmark | i46 | "unconfined";
 "tmo" | ct timeout | i4 | protocol tcp; l3proto ip; policy = { established : 100 };
 "exp" | ct expectation | i4 | protocol udp; dport 5353; timeout 1m; size 5; l3proto ip;
 """

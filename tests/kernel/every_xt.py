@@ -128,6 +128,8 @@ class _Maker:
         chain = rng.choice(chains)
         self.line(tool, "filter", f"-A {chain}" + (" -j CONTINUE" if tool.startswith("eb") else ""))
         for tag, text in rng.sample(lines(rules), min(8, len(lines(rules)))):
+            if "--logical-in" in text and chain == "OUTPUT":
+                text = text.replace("-in", "-out")
             end = " -j CONTINUE" if tool.startswith("eb") else ""
             self.line(tool, "filter", f"-A {chain} {values.fill(text)}{end}", (tag,))
         tag, text = rng.choice(lines(targets))
