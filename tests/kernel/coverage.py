@@ -17,11 +17,6 @@ _MAP = re.compile(r" vmap | [ds]nat .* map ")
 the next rule was not in the map."""
 
 
-UNREACHED = {
-}
-"""Kinds of rules that no packet can show both ways here, and why."""
-
-
 class Tags:
     """The tags of the rules of one built host, by the keys under which their counters are read."""
 

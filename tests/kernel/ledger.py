@@ -15,7 +15,8 @@ import os
 from typing import Any
 
 from . import every
-from .coverage import UNREACHED, Tally, merge
+from .coverage import Tally, merge
+from .unreached import UNREACHED
 
 MARK = "JUDGE-COVERAGE:"
 """Before the tallies of a run on the second kernel, on its console: its files are lost with it."""
@@ -82,8 +83,9 @@ def report(kept: dict[str, Any]) -> str:
     found = groups(total, drawn)
     whole = found.pop("both ways")
     cases, wrong, fleeting = (sum(run[key] for run in kept["runs"]) for key in ("cases", "wrong", "not reproduced"))
-    lines = [f"{len(drawn | set(total))} kinds of rules: {len(whole)} both ways, {sum(map(len, found.values()))} not "
-             f"({len(kept['runs'])} runs, {cases} cases, {wrong} wrong, {fleeting} not reproduced)"]
+    left = [tag for tags in found.values() for tag in tags]
+    lines = [f"{len(drawn | set(total))} kinds of rules: {len(whole)} both ways, {len(left)} not, of those {len(UNREACHED.keys() & left)} for a "
+             f"known reason ({len(kept['runs'])} runs, {cases} cases, {wrong} wrong, {fleeting} not reproduced)"]
     for kernel, tally in sorted(kept["kinds"].items()):
         lines.append(f"  on {kernel} alone: {len(groups(tally, drawn)['both ways'])} both ways")
     for title, tags in found.items():
@@ -91,8 +93,8 @@ def report(kept: dict[str, Any]) -> str:
             lines.append(f"\n{len(tags)} {title}:")
         for tag in tags:
             never_met = not any(total.get(tag, ()))
-            why = UNREACHED.get(tag) or (f"refused: {refused[tag]}" if never_met and tag in refused else "")
-            lines.append(f"  {numbers(tag, total)}{'   ' + why if why else ''}"[:240])
+            why = [UNREACHED.get(tag, ""), f"refused: {refused[tag]}"[:160] if never_met and tag in refused else ""]
+            lines.append(f"  {numbers(tag, total)}   {'; '.join(filter(None, why))}".rstrip())
     lines.append(f"\n{len(whole)} both ways:")
     lines += [f"  {numbers(tag, total)}" for tag in whole]
     return "\n".join(lines)
