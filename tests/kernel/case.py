@@ -56,6 +56,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
             print("could not be made:", *built.failed, sep="\n   ")
         observer = Observer(built, tracer, pid)
         tags = Tags(host, observer.counters) if host.get("every") else None
+        host["coverage"] = {}  # of this run: a stored host may still have another's
         try:
             for number, spec in enumerate(host["packets"]):
                 if spec["ns"] not in built.namespaces:
@@ -97,7 +98,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                     results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
                                           conditions, seconds, _end(truth)))
                     if tags is not None:
-                        tags.count(host.setdefault("coverage", {}), truth.rules, judgement.doubtful())
+                        tags.count(host["coverage"], truth.rules, judgement.doubtful())
                     if verbose:
                         _show(predicted, truth)
                 finally:
