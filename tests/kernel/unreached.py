@@ -28,7 +28,9 @@ _WHY = (
      "icmpv6 checksum, ct id"),
     ("fingerprints are added and removed, never listed (nfnetlink_osf.c: nfnl_osf_callbacks)",
      "osf, osf name, osf version, osf drop, xt osf drop"),
+    ("the helper of the connection that expected this one (nft_ct.c: nft_ct_get_eval, ct->master), and the judge speaks no FTP", "ct helper"),
+    ("whether IPVS has the packet is not modelled (skb->ipvs_property)", "ipvs"),
     ("a sender that is only assumed has no group or cgroup that sock_diag could tell", "meta skgid, cgroup drop"),
-    ("a program of its own decides (NFQUEUE, a BPF program)", "bpf drop, queue, queue range, NFQUEUE, NFQUEUE balance"),
+    ("a program of its own decides (NFQUEUE, a BPF program)", "bpf drop, queue, queue range, queue bypass, NFQUEUE, NFQUEUE balance, NFQUEUE bypass"),
 )
 UNREACHED = {tag: why for why, tags in _WHY for tag in tags.split(", ")}
