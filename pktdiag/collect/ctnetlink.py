@@ -20,7 +20,7 @@ CTA_IP_V4_SRC, CTA_IP_V4_DST, CTA_IP_V6_SRC, CTA_IP_V6_DST = 1, 2, 3, 4
 (CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT, CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE,
  CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE) = range(1, 10)
 CTA_PROTOINFO_TCP, CTA_PROTOINFO_SCTP = 1, 3
-CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, CTA_PROTOINFO_SCTP_VTAG_REPLY = 2, 3
+CTA_PROTOINFO_SCTP_STATE, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, CTA_PROTOINFO_SCTP_VTAG_REPLY = 1, 2, 3
 CTA_PROTOINFO_TCP_STATE, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, CTA_PROTOINFO_TCP_FLAGS_REPLY = 1, 4, 5
 _WITH_PORTS = PORT_PROTOS | {IPPROTO_GRE}
 
@@ -87,12 +87,14 @@ def decode_entry(payload: bytes) -> ConntrackEntry:
     get = found.get
     tcp: dict[int, bytes] = {}
     tags: tuple[bytes, bytes] | None = None
+    association = b""
     if (info := get(CTA_PROTOINFO)) is not None:
         of_protocol = attributes(info)
         tcp = attributes(of_protocol.get(CTA_PROTOINFO_TCP, b""))
         sctp = attributes(of_protocol.get(CTA_PROTOINFO_SCTP, b""))
         if CTA_PROTOINFO_SCTP_VTAG_ORIGINAL in sctp and CTA_PROTOINFO_SCTP_VTAG_REPLY in sctp:
             tags = sctp[CTA_PROTOINFO_SCTP_VTAG_ORIGINAL], sctp[CTA_PROTOINFO_SCTP_VTAG_REPLY]
+        association = sctp.get(CTA_PROTOINFO_SCTP_STATE, b"")
     helper = attributes(found[CTA_HELP]).get(1) if CTA_HELP in found else None
     context = attributes(found[CTA_SECCTX]).get(1) if CTA_SECCTX in found else None
     orig, reply = _counters(get(CTA_COUNTERS_ORIG)), _counters(get(CTA_COUNTERS_REPLY))
@@ -120,6 +122,7 @@ def decode_entry(payload: bytes) -> ConntrackEntry:
         tcp_flags_reply=tcp.get(CTA_PROTOINFO_TCP_FLAGS_REPLY, b"\0")[0],
         sctp_tags=tags,
         zone_direction=zone_direction,
+        sctp_state=association[0] if association else None,
     )
 
 

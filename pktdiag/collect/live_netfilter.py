@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _FAMILY = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_GENERATION, _TABLES = ("nft",), ("nft", "tables")
+_GENERATION, _TABLES, _XFRM = ("nft",), ("nft", "tables"), ("xfrm",)
 _XT_TOOL = {2: "iptables", 10: "ip6tables", 3: "arptables", 7: "ebtables"}
 
 
@@ -164,6 +164,15 @@ class NetfilterPart(Asking):
         from pktdiag.collect.nfacct_raw import read
 
         return self.ask(("nfacct", name), f"accounting object {name}", lambda: read(self.door.netfilter(), name))
+
+    def xfrm_policies(self) -> tuple[tuple[bytes, ...], bytes]:
+        def read() -> tuple[tuple[bytes, ...], bytes]:
+            from pktdiag.collect.xfrm_raw import policies
+
+            return policies(self.door)
+
+        known = self._known.get(_XFRM)
+        return known if type(known) is tuple else self.ask(_XFRM, "IPsec policies", read)
 
     def conntrack_count(self) -> tuple[int, int] | None:
         def read() -> tuple[int, int] | None:

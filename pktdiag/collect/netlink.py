@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC = 16, 3, 0o2000000
-NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_NETFILTER = 0, 4, 12
+NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_XFRM, NETLINK_NETFILTER = 0, 4, 6, 12
 SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 11, 12
 SOL_SOCKET, SO_RCVTIMEO = 1, 20
 
@@ -41,6 +41,7 @@ READING: dict[int, frozenset[int]] = {
     # RTM_GET LINK, ADDR, ROUTE, NEIGH, RULE, QDISC, TCLASS, TFILTER, NETCONF, MDB, NSID, CHAIN, NEXTHOP, VLAN
     NETLINK_ROUTE: frozenset((18, 22, 26, 30, 34, 38, 42, 46, 82, 86, 90, 102, 106, 114)),
     NETLINK_SOCK_DIAG: frozenset((20,)),  # SOCK_DIAG_BY_FAMILY; SOCK_DESTROY is 21
+    NETLINK_XFRM: frozenset((0x15, 0x28)),  # XFRM_MSG_GETPOLICY, XFRM_MSG_GETDEFAULT
     NETLINK_NETFILTER: frozenset(
         _nfnl(1, 1, 4, 5)  # IPCTNL_MSG_CT_GET, GET_STATS_CPU, GET_STATS
         + _nfnl(2, 1)  # IPCTNL_MSG_EXP_GET
@@ -57,6 +58,7 @@ READING: dict[int, frozenset[int]] = {
 _ONE_OBJECT: dict[int, frozenset[int]] = {
     NETLINK_ROUTE: frozenset((18, 26, 30, 90)),
     NETLINK_SOCK_DIAG: frozenset((20,)),
+    NETLINK_XFRM: frozenset((0x28,)),
     NETLINK_NETFILTER: frozenset(_nfnl(1, 1) + _nfnl(10, 10, 16)),
 }
 

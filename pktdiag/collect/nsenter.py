@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from pktdiag.collect.libc import setns
-from pktdiag.collect.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink
+from pktdiag.collect.netlink import NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_XFRM, Netlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,6 +157,9 @@ class Door:
 
     def diag(self) -> Netlink:
         return self._netlink("diag", NETLINK_SOCK_DIAG)
+
+    def xfrm(self) -> Netlink:
+        return self._netlink("xfrm", NETLINK_XFRM)
 
     def read(self, path: str) -> bytes | None:
         """A whole /proc or /sys file as the namespace sees it; None where there is no such file."""

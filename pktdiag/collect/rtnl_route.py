@@ -17,8 +17,8 @@ _NHMSG = Struct("=BBBBI")  # struct nhmsg: family, scope, protocol, -, flags
 _U32 = Struct("=I")
 RTM_F_CLONED = 0x200
 
-(RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH, RTA_CACHEINFO, RTA_TABLE,
- RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_NH_ID) = 1, 2, 4, 5, 6, 7, 8, 9, 12, 15, 18, 20, 21, 30
+(RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH, RTA_FLOW, RTA_CACHEINFO, RTA_TABLE,
+ RTA_VIA, RTA_PREF, RTA_ENCAP_TYPE, RTA_NH_ID) = 1, 2, 4, 5, 6, 7, 8, 9, 11, 12, 15, 18, 20, 21, 30
 RTA_MARK, RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 16, 27, 28, 29
 RTM_F_LOOKUP_TABLE = 0x1000
 RTAX_MTU = 2
@@ -111,7 +111,8 @@ def _nexthop(found: dict[int, bytes], ifindex: int | None, weight: int, flags: i
     if gateway is None and (via := found.get(RTA_VIA)) is not None:
         gateway = via[2:]  # struct rtvia: an IPv6 gateway of an IPv4 route
     encap = found.get(RTA_ENCAP_TYPE)
-    return NextHop(ifindex, gateway, weight, flags, None if encap is None else _encap(u16(encap)))
+    realm = found.get(RTA_FLOW)
+    return NextHop(ifindex, gateway, weight, flags, None if encap is None else _encap(u16(encap)), 0 if realm is None else u32(realm))
 
 
 def _encap(kind: int) -> str | None:

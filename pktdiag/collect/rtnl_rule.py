@@ -87,6 +87,7 @@ def _decode(payload: bytes) -> RouteRule:
         tun_id=be(get(FRA_TUN_ID, b"")),
         dscp=None if dscp is None else dscp[0],
         flowlabel=None if flowlabel is None else be(flowlabel),
+        realm=number(FRA_FLOW),
         unknown=tuple(unknown),
     )
     if len(_known) < 1000:

@@ -18,8 +18,13 @@ _WITHOUT_TAG = frozenset((INIT, 4, 5, 6, 8, COOKIE_ECHO, SHUTDOWN_COMPLETE))
 """Heartbeats, ABORT and SHUTDOWN_ACK, too, have rules of their own (RFC 4960, section 8.5.1)."""
 
 
+CLOSED = 1
+"""SCTP_CONNTRACK_CLOSED: where an INIT leaves an association that it begins (sctp_conntracks)."""
+
+
 def packet(conn: Conn, reply: bool, asked: Packet) -> str:
-    """nf_conntrack_sctp_packet(): "accept" or "invalid"."""
+    """nf_conntrack_sctp_packet(): "accept", "ignored" or "invalid". An INIT sent again, from either end, renews no timeout and so moves
+    no counter (v5.17, and the stable kernels of its time)."""
     if "payload" in asked.unknown or not asked.payload:
         return "accept"
     found = chunks(asked.payload)
@@ -28,7 +33,14 @@ def packet(conn: Conn, reply: bool, asked: Packet) -> str:
     tag = asked.payload[:4]
     if conn.confirmed:
         tags = conn.entry.sctp_tags if conn.entry is not None and "walked" not in conn.extra else None
-        return "invalid" if tags is not None and not _WITHOUT_TAG.intersection(found) and tag != tags[reply] else "accept"
+        if tags is not None and not _WITHOUT_TAG.intersection(found) and tag != tags[reply]:
+            return "invalid"
+        if INIT in found:
+            if any(tag):
+                return "invalid"
+            if conn.entry is None or conn.entry.sctp_state == CLOSED:
+                return "ignored"
+        return "accept"
     return "accept" if all(kind in _MOVING and not (kind == INIT and any(tag)) for kind in found) else "invalid"
 
 

@@ -104,6 +104,8 @@ class NextHop(NamedTuple):
     """RTNH_F_*."""
     encap: str | None = None
     """Lightweight tunnel type name ("mpls", "seg6", "ip", …) or None."""
+    realm: int = 0
+    """``realm`` or ``realms`` of ip-route, the source's in the upper half."""
 
 
 class Route(NamedTuple):
@@ -168,6 +170,8 @@ class RouteRule(NamedTuple):
     tun_id: int = 0
     dscp: int | None = None
     flowlabel: int | None = None
+    realm: int = 0
+    """As a next hop's; selects nothing, marks what the rule selects."""
     unknown: tuple[str, ...] = ()
     """Selectors the kernel reported and pktdiag does not model (FRA_* names); never treated as "no match"."""
 
@@ -314,6 +318,8 @@ class ConntrackEntry(NamedTuple):
     """The verification tags that packets of the original and of the reply direction bear, as they bear them."""
     zone_direction: int = 3
     """The directions ``zone`` holds for (NF_CT_ZONE_DIR_*): 1 original, 2 reply; in the other the zone is 0."""
+    sctp_state: int | None = None
+    """SCTP_CONNTRACK_*; None for other protocols."""
 
 
 class AccountingObject(NamedTuple):

@@ -193,6 +193,10 @@ class NamespaceView(Protocol):
     def accounting_object(self, name: str) -> AccountingObject | None:
         """One of nfnetlink_acct's by name; None: there is none."""
 
+    def xfrm_policies(self) -> tuple[tuple[bytes, ...], bytes]:
+        """(XFRM_MSG_NEWPOLICY payloads, newest first; struct xfrm_userpolicy_default: a byte for in, fwd, out). Both are empty where
+        there are none, and where nobody may ask (CAP_NET_ADMIN)."""
+
     def conntrack_count(self) -> tuple[int, int] | None:
         """(nf_conntrack_count, nf_conntrack_max); None where conntrack is not there."""
 

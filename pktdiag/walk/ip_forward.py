@@ -92,6 +92,10 @@ def _free_to_go(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, out: Link) -
         walk.drop(ns, "forward", dev, skb, "NOT_SPECIFIED", f"TPROXY gave it to a socket of this host, but the routes send it on through "
                   f"{out.name}: what has a socket is not forwarded.", cause="tproxy-forwarded")
         return False
+    if any(ns.xfrm_policies()):
+        from pktdiag.walk import ipsec
+
+        return ipsec.forwards(walk, ns, dev, out, skb)
     return True
 
 

@@ -95,6 +95,11 @@ def send(walk: Walk, ns: NamespaceView, skb: Skb, *, oif: int = 0, uid: int = 0,
     if out is None:
         walk.drop(ns, "routing", None, skb, "NOT_SPECIFIED", f"Interface {decision.oif} is gone.", cause="device-gone")
         return
+    if any(ns.xfrm_policies()):
+        from pktdiag.walk import ipsec
+
+        if not ipsec.sends(walk, ns, out, skb, asked._replace(src=decision.src) if addr.is_any(asked.src) else asked):
+            return
     if skb.extra.get("header_included") and skb.packet.length > out.mtu:
         walk.drop(ns, "local-output", None, skb, "PKT_TOO_BIG", f"The sender gets EMSGSIZE: a raw socket sends no packet larger than "
                   f"the MTU {out.mtu} of {out.name}.", cause="mtu-exceeded")  # raw_send_hdrinc(), rawv6_send_hdrinc()
@@ -231,6 +236,11 @@ def finish(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, decision: RouteRe
     """ip_finish_output() / ip6_finish_output(): size against MTU. What came in fragments, and was put together only to be looked at
     (nf_defrag), goes on in fragments no larger than those."""
     packet = skb.packet
+    if "under ipsec policies" in skb.extra:
+        from pktdiag.walk import ipsec
+
+        if ipsec.changed(walk, ns, out, skb):
+            return
     way = learned.way_of(ns, out, packet, decision, forwarded=forwarded)
     if way.text:
         walk.step(ns, "routing", out, f"For {format_address(packet.dst)}, {way.text}.", detail={"learned": {"mtu": way.mtu}})

@@ -49,6 +49,8 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         packet = skb.packet
     if packet.is_icmp or packet.proto in (IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE):
         walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
+    if any(ns.xfrm_policies()) and not _let_in(walk, ns, dev, skb):
+        return
     early = sockets.demuxed(ns, skb, dev)
     if early is not None and early[1] is not None:
         skb.tproxy_sock = early[1]
@@ -66,6 +68,17 @@ def deliver(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         icmp.receive(walk, ns, dev, skb)
     else:
         _other(walk, ns, dev, skb)
+
+
+def _let_in(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> bool:
+    from pktdiag.walk import ipsec
+
+    packet = skb.packet
+    handled = packet.is_icmp or _handled(walk, packet)
+    home = walk.memory.get("replying") and not walk.question.header_included  # to the socket that asked
+    socket = packet.has_ports and bool(home or isinstance(skb.tproxy_sock, Socket)
+                                       or sockets.lookup(ns, packet, _arrived_on(ns, skb, dev)))
+    return ipsec.takes(walk, ns, dev, skb, socket, handled)
 
 
 def _for_client(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, packet: Packet) -> bool:
@@ -309,12 +322,16 @@ _HANDLERS = {
 }
 
 
+def _handled(walk: Walk, packet: Packet) -> bool:
+    handler = _HANDLERS.get((packet.family, packet.proto))
+    return handler is not None and (handler[1] == "" or walk.host.kernel_function(*handler) is not False)
+
+
 def _other(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     packet = skb.packet
     v4 = packet.family == AF_INET
     raw = sockets.raw_sockets(ns, packet, _arrived_on(ns, skb, dev))
-    handler = _HANDLERS.get((packet.family, packet.proto))
-    handled = handler is not None and (handler[1] == "" or walk.host.kernel_function(*handler) is not False)
+    handled = _handled(walk, packet)
     if raw or handled:
         walk.count(ns, "IpInDelivers" if v4 else "Ip6InDelivers")
     if raw:

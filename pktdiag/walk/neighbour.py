@@ -182,21 +182,24 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     doubts: list[str] = []
     hits: list[RuleRef] = []
     try:
-        (arp if v4 else ndisc).solicit(walk, ns, dev, next_hop, skb)
-        walk.run_backlog()
-        if known(walk, ns, dev, next_hop) is None:
-            _ask_outside(walk, next_hop)
-        skb.extra["unresolved"] = _explanation(walk)
+        for turn in range(_times(walk, ns, dev, next_hop, base)):
+            (arp if v4 else ndisc).solicit(walk, ns, dev, next_hop, skb)
+            walk.run_backlog()
+            if known(walk, ns, dev, next_hop) is None:
+                _ask_outside(walk, next_hop)
+            if not turn:
+                skb.extra["unresolved"] = _explanation(walk)
+            # What is asked again meets the rules as the first time left them: a quota is charged anew, a set has a new element. Where there
+            # are doubts it was asked once at least: somebody unseen may have answered.
+            if known(walk, ns, dev, next_hop) is not None or not walk.memory.get("silent-hits") or walk.memory.get("doubts"):
+                break
         doubts, hits = walk.memory.get("doubts", []), walk.memory.get("silent-hits", [])
     finally:
         walk.backlog = backlog
         walk.listen_again(saved)
         del walk.memory[key]
     mac = known(walk, ns, dev, next_hop)
-    once = mac is not None or bool(doubts)  # as often as that at least: somebody unseen may have answered the first question
-    if not v4 and not once and (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
-        once = not ndisc.asks_without_packet(ns, dev)  # the first question had a packet, which is purged by now (QUEUE_PURGE)
-    for rule in hits * (1 if once else _probes(ns, dev, base)):  # the packet's doing, too
+    for rule in hits:  # the packet's doing, too
         walk.hit(rule)
     if mac is None and doubts:  # the request may have been lost only for what could not be read: that is no "nobody"
         raise Unreadable(Gap(ns.id, f"whether {format_address(next_hop)} answers {what} on {dev.name}", doubts[0], ""))
@@ -204,6 +207,16 @@ def resolve(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
         walk.step(ns, "neighbour", dev, f"Neighbour {format_address(next_hop)} is not known yet; {what} on {dev.name} finds it at "
                   f"{ethernet.text(mac)}.")
     return mac
+
+
+def _times(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, base: str) -> int:
+    """How often the kernel asks when nobody answers (neigh_timer_handler, neigh_probe)."""
+    if len(next_hop) == 16 and (ns.id, dev.ifindex, next_hop) in walk.memory.get("failed-neighbours", ()):
+        from pktdiag.walk import ndisc
+
+        if not ndisc.asks_without_packet(ns, dev):
+            return 1  # the first question had a packet, which is purged by now (QUEUE_PURGE)
+    return _probes(ns, dev, base) or 1
 
 
 def _probes(ns: NamespaceView, dev: Link, base: str) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pktdiag.collect.netlink import attribute, text_attribute
 
+from . import fingerprints, raw_nft
 from .host import Host, Item, namespaces, of, restore_text, restore_tool
 from .lab import Netns
 
@@ -58,7 +59,8 @@ class Built:
         self.begun: dict[tuple[str, int, str, int], int] = {}
         """The first sequence number of either side of each TCP connection, by (source, port, destination, port)."""
         self.failed: list[str] = []
-        self.refused: list[str] = []
+        self.refused: list[tuple[str, list[str]]] = []
+        """What the tools refused and why, with the kinds of rules it stands for."""
         try:
             for name in namespaces(host):
                 self.namespaces[name] = Netns(name, home)
@@ -121,12 +123,15 @@ class Built:
             make_accounting_object(name)
         for tool in dict.fromkeys(item["tool"] for item in rules):
             self._load([item for item in rules if item["tool"] == tool], [restore_tool(tool)], restore_text)
+        if any(re.search(r"\bosf\b", item["line"]) for item in (*rules, *of(self.host, "nft", ns))):
+            fingerprints.load()
         self._nft(ns, early=False)
 
     def _nft(self, ns: str, early: bool) -> None:
         """``early``: before the first device is made, since hooks of one priority run in the order of their age."""
         rules = [item for item in of(self.host, "nft", ns) if item.get("early", False) is early]
-        self._load(rules, ["nft", "-f", "-"], lambda items: "".join(item["line"] + "\n" for item in items))
+        self._load(rules, ["nft", "-f", "-"], lambda items: "".join(raw_nft.for_nft(item["line"]) + "\n" for item in items))
+        raw_nft.put_in_place([item["line"] for item in rules])
 
     def _load(self, items: list[Item], argv: list[str], render: Callable[[list[Item]], str]) -> None:
         """Loads rules in one transaction. The generator proposes, the tool disposes: a line it refuses is struck from the
@@ -140,10 +145,10 @@ class Built:
                 return
             found = re.search(r"/dev/stdin:(\d+):|line:? (\d+)", done.stderr)
             line = text.splitlines()[int(found[1] or found[2]) - 1] if found else ""
-            refused = next((item for item in items if item["line"] == line), None)
+            refused = next((item for item in items if line in (item["line"], raw_nft.for_nft(item["line"]))), None)
             if refused is None:  # COMMIT, or no number: halve the blame onto the last rule
                 refused = items[-1]
-            self.refused.append(f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}")
+            self.refused.append((f"{argv[0]}: {refused['line']}: {done.stderr.strip().splitlines()[0]}", refused.get("tags", [])))
             items = [item for item in items if item is not refused]
             self.host["items"].remove(refused)
 

@@ -50,11 +50,13 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
     rests = _Rests()
     with Built(host, home, lenient=True) as built:
         if built.refused:
-            host["refused"] = built.refused
+            host["refused"] = [text for text, _ in built.refused]
+            host["refused kinds"] = [[tag, text] for text, tags in built.refused for tag in tags]
         if verbose and built.failed:
             print("could not be made:", *built.failed, sep="\n   ")
         observer = Observer(built, tracer, pid)
         tags = Tags(host, observer.counters) if host.get("every") else None
+        host["coverage"] = {}  # of this run: a stored host may still have another's
         try:
             for number, spec in enumerate(host["packets"]):
                 if spec["ns"] not in built.namespaces:
@@ -96,7 +98,7 @@ def run_host(host: Host, home: int, tracer: Tracer, pid: int, only: int | None =
                     results.append(Result(host["seed"], number, predicted.request.verdict, tuple(judgement.mismatches),
                                           conditions, seconds, _end(truth)))
                     if tags is not None:
-                        tags.count(host.setdefault("coverage", {}), truth.rules, judgement.perhaps)
+                        tags.count(host["coverage"], truth.rules, judgement.doubtful())
                     if verbose:
                         _show(predicted, truth)
                 finally:

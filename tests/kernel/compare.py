@@ -137,7 +137,8 @@ class Judgement:
         got = [plain_seen(s) for s in truth.sightings]
         got = [each for each in got if each in want or each not in perhaps]
         if fate.verdict == DEPENDS:  # followed up to here, and no further
-            if not self._alike(want, got[:len(want)]):
+            # Of fragments, each goes on in its own time.
+            if not self._alike(want, got[:len(want)]) and not (self._cut() and set(want) <= set(got)):
                 self._add("sightings", f"predicted {_show(want)} and then unsure\n      seen      {_show(got)}")
             return
         if not self._alike(want, got):
@@ -208,7 +209,8 @@ class Judgement:
         if who is not None and who.process == "kernel":
             moved = truth.counters.get(self.names.get(who.netns, ""), {})
             type_ = self.sender.tag.icmp_type
-            if (moved.get(f"IcmpMsgInType{type_}") and not moved.get("IcmpInErrors")) or (type_ == 128 and moved.get("Icmp6OutEchoReplies")):
+            if (moved.get(f"IcmpMsgInType{type_}") and not moved.get("IcmpInErrors")) or (
+                    type_ == 128 and (moved.get("Icmp6OutEchoReplies") or (moved.get("Icmp6InEchos") and not moved.get("Icmp6InErrors")))):
                 return  # it was taken there, whatever became of the other copies and of the answer
         bad = [reason for reason in reasons if reason not in ("OTHERHOST", "NO_SOCKET") or
                (reason == "NO_SOCKET" and self.sender.tag.proto in (6, 17))]
@@ -241,7 +243,7 @@ class Judgement:
             self._add("verdict", f"predicted {fate.verdict} ({reason}), but {_who(self)} got it")
             return
         if truth.error and not reasons:
-            if truth.error == "EPERM" and reason == "NETFILTER_DROP":
+            if truth.error == "EPERM" and reason in ("NETFILTER_DROP", "XFRM_POLICY"):
                 return
             if truth.error.removeprefix("open:") not in NO_ROUTE_ERRORS or reason in ("NETFILTER_DROP", "NO_SOCKET"):
                 self._add("reason", f"predicted {reason}, the send failed with {truth.error}")
@@ -332,6 +334,8 @@ class Judgement:
             refused = {"SOCKET_FILTER", "NO_SOCKET", "OTHERHOST"} | BENIGN
             if self._cut() and leg.drop is not None:
                 refused |= {leg.drop.reason}  # another fragment's
+            # A copy that a promiscuous bridge hands up ends elsewhere, as foretold.
+            refused |= {str(step.detail["drop"]) for step in reply.steps if step.detail and "drop" in step.detail}
             if self.sender.tag.proto == 6:
                 refused |= {"TCP_FLAGS", "TCP_RESET", "TCP_OVERWINDOW", "TCP_INVALID_SYN", "TCP_INVALID_ACK_SEQUENCE"}
             if not self._to_many() and any(d.kind == "answer" and d.reason not in refused and not self._taken(d) for d in truth.drops):
@@ -403,8 +407,18 @@ class Judgement:
         if wrong:
             self._add("counters", "; ".join(wrong))
 
+    def doubtful(self) -> set[RuleKey] | None:
+        """Rules of which nothing definite was foretold; None: of none at all, since several ends were, or the answer's depends."""
+        leg = self.trace.request
+        if leg.verdict == DEPENDS:
+            return self.perhaps if len(leg.outcomes) == 1 else None
+        return None if any(leg.verdict == DEPENDS for leg in self._legs()) else self.perhaps
+
+    def _legs(self) -> list[Leg]:
+        return [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+
     def _rules(self) -> None:
-        legs = [self.trace.request] + ([self.trace.reply] if self.trace.reply and self._answers() else [])
+        legs = self._legs()
         if any(leg.verdict == DEPENDS for leg in legs):
             return
         predicted: dict[RuleKey, int] = {}

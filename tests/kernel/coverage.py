@@ -9,7 +9,7 @@ from .counters import Counters, RuleKey
 from .host import Host
 
 Tally = dict[str, list[int]]
-"""By tag: packets it matched, packets it did not match, of both those about which the walk was not sure."""
+"""By tag: packets it matched, packets it did not match, and how many of either were not judged: the walk was not sure."""
 _ENDS = re.compile(r" (accept|drop|return|reject|queue|goto|vmap|dnat|snat|masquerade|redirect|tproxy|fwd|synproxy)|"
                    r" -[jg] (?!MARK|CONNMARK|LOG|NFLOG|DSCP|TOS|CLASSIFY|SET|TTL|HL)")
 _MAP = re.compile(r" vmap | [ds]nat .* map ")
@@ -24,7 +24,7 @@ class Tags:
         self.tags: dict[RuleKey, list[str]] = {}
         self.texts: dict[RuleKey, str] = {}
         self.chains: list[tuple[list[RuleKey], bool]] = []
-        """The rules of each chain that bear tags, in order, and whether every rule of it is looked at. The first counts what came."""
+        """The rules of each chain that bear tags, in their order, and whether every rule of it is looked at. The first counts what came."""
         for name, reader in counters.items():
             present: dict[tuple[str, ...], list[RuleKey]] = {}
             for key in reader.every_rule():
@@ -35,7 +35,7 @@ class Tags:
                 if item["ns"] == name and (chain := _chain(item)):
                     wanted.setdefault(chain, []).append(item)
             for chain, items in wanted.items():
-                keys = sorted(present.get(chain, []), key=lambda key: key[5])
+                keys = present.get(chain, [])
                 if len(keys) != len(items):
                     continue
                 self.texts |= {key: item["line"] for key, item in zip(keys, items)}
@@ -44,8 +44,9 @@ class Tags:
                     self.tags |= tagged
                     self.chains.append((keys, not any(_ENDS.search(item["line"]) for item in items)))
 
-    def count(self, tally: Tally, moved: dict[RuleKey, int], unsure: set[RuleKey]) -> None:
-        """Adds one packet. A rule was looked at when it matched, or when a later one of its chain did."""
+    def count(self, tally: Tally, moved: dict[RuleKey, int], unsure: set[RuleKey] | None) -> None:
+        """Adds one packet. A rule was looked at when it matched, or when a later one of its chain did. ``unsure``: rules of which
+        nothing definite was foretold; None: none of them was judged."""
         for keys, straight in self.chains:
             came = moved.get(keys[0], 0)
             if not came:
@@ -60,11 +61,12 @@ class Tags:
                 later, beyond = max(later, moved.get(key, 0)), moved.get(key, 0)
                 if not looked:
                     continue
+                doubt = unsure is None or key in unsure
                 for tag in self.tags.get(key, ()):
-                    numbers = tally.setdefault(tag, [0, 0, 0])
-                    numbers[0] += hits > 0
-                    numbers[1] += looked > hits
-                    numbers[2] += key in unsure
+                    numbers = tally.setdefault(tag, [0, 0, 0, 0])
+                    for at, happened in enumerate((hits > 0, looked > hits)):
+                        numbers[at] += happened
+                        numbers[at + 2] += happened and doubt
 
 
 def _chain(item: dict[str, Any]) -> tuple[str, ...] | None:
@@ -80,6 +82,6 @@ def _chain(item: dict[str, Any]) -> tuple[str, ...] | None:
 
 def merge(into: Tally, other: Tally) -> None:
     for tag, numbers in other.items():
-        mine = into.setdefault(tag, [0, 0, 0])
+        mine = into.setdefault(tag, [0, 0, 0, 0])
         for at, number in enumerate(numbers):
             mine[at] += number

@@ -22,12 +22,16 @@ PACKETS_PER_HOST = 16
 """More than elsewhere: these hosts have more rules that wait for a packet."""
 
 
-def kinds_of_rules() -> set[str]:
-    """The tags of all rules of both pools, but for what only unknowable hosts have."""
+def kinds_of_rules(unknowable: bool = False) -> set[str]:
+    """The tags of all rules of both pools. ``unknowable``: with what only unknowable hosts have, and the operators of fields."""
     tags = {entry.tag for table in ("MATCHES", "STATEMENTS") for entry in every_nft.entries(table)}
     tags |= {name for name, _, _ in every_nft.fields()}
-    return tags | {row[0] for table in ("MATCHES", "TARGETS", "EBTABLES", "EBTARGETS", "ARPTABLES", "ARPTARGETS")
+    tags |= {row[0] for table in ("MATCHES", "TARGETS", "EBTABLES", "EBTARGETS", "ARPTABLES", "ARPTARGETS")
                    for row in every_xt.lines(table)}
+    if unknowable:
+        tags |= set(every_nft.OPERATORS) | {entry.tag for entry in every_nft.entries("UNKNOWABLE")}
+        tags |= {row[0] for row in every_xt.lines("UNKNOWABLE")}
+    return tags
 
 
 def wanted(index: int) -> bool:

@@ -23,6 +23,11 @@ PLACES = {"z": ("po", -300), "r": ("po", -300), "m": ("p", -150), "D": ("po", -1
 KINDS = {"D": "nat", "S": "nat", "I": "nat", "R": "route"}
 
 
+OPERATORS = ("cmp ==", "cmp !=", "cmp <", "cmp >", "cmp <=", "cmp >=", "range", "range !=", "lookup", "lookup !", "lookup interval",
+             "lookup interval !", "bitwise and", "bitwise and !=")
+"""What ``_field`` tags a field's rules with beside the field."""
+
+
 class Entry(NamedTuple):
     tag: str
     families: str
@@ -133,7 +138,7 @@ RULES = {
     "flags": ("syn", "ack", "! ack", "syn,ack", "fin,psh,urg", "== syn", "!= syn"), "mssrel": ("1460", "< 1000", "!= 1460", "1000-1500"),
     "state": ("new", "established", "established,related", "invalid", "untracked", "new,untracked"),
     "status": ("dnat", "snat", "seen-reply", "confirmed", "assured", "expected"),
-    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("Linux", "unknown"),
+    "type": ("local", "unicast", "broadcast", "{ local, broadcast }"), "osf": ("pktdiag", "unknown"),
     "icmpcode": ("net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "net-prohibited", "host-prohibited",
                  "admin-prohibited"),
     "icmp6code": ("no-route", "admin-prohibited", "addr-unreachable", "port-unreachable"),
@@ -235,8 +240,10 @@ class _Table:
         hook = rng.choice(hooks)
         chain = self.chain(hook, priority, kind)
         values = self.values("" if {"4", "6"} <= set(entry.families) else "6" if "6" in entry.families else "4")
-        for text in values.fill(entry.text).split(" ;; "):
-            self.rule(chain, text, [entry.tag])
+        for number, text in enumerate(values.fill(entry.text).split(" ;; ")):
+            # What shows the effect of a statement is a match like any other.
+            shown = [name for name, _, _ in fields() if number and text.startswith(f"{name} ") and text.endswith(" counter")]
+            self.rule(chain, text, [entry.tag, *shown])
         if kind == "filter":
             self.probes(chain, hook, rng.choice((0, 1)))
         self.rule(chain, "counter", [])  # whoever comes here was let through by all of the above

@@ -270,7 +270,7 @@ quota | i46b | * | quota $over$quota bytes
 connlimit | i46 | pifo | ct count $over$low
 connlimit named | 4 | pifo | add @conns { ip saddr ct count over $low }
 osf name | i46 | pif | osf name "$osf"
-osf version | i46 | pif | osf ttl loose version "Linux:4.19"
+osf version | i46 | pif | osf ttl loose version "pktdiag:1"
 lookup ports | i46bn | * | th dport $neg@ports
 lookup interval ports | i46bn | * | th dport $neg@portranges
 lookup nets | i4bn | * | ip $sd $neg@nets
@@ -304,7 +304,7 @@ bitwise mark and | i46b | * | meta mark & 0x1 == $bit
 bitwise mark or | i46b | * | meta mark | 0x4 == 0x$four
 bitwise mark xor | i46b | * | meta mark ^ 0x3 == $low
 bitwise ct mark | i46 | * | ct mark & 0xff != $low
-last | i46b | * | $one counter last
+last | i46b | * | $one last
 """
 """tag | families | hooks | text; ``counter`` is put behind it. None of them changes where the packet goes."""
 
@@ -331,12 +331,14 @@ ct set mark | i46 | * | $m counter ct mark set $k ;; ct mark $k counter
 ct set mark from mark | i46 | * | $m counter ct mark set meta mark ;; ct mark $low counter
 ct set mark or | i46 | * | $m counter ct mark set ct mark | 0x10 ;; ct mark & 0x10 == 0x10 counter
 ct set label | i46 | * | $m counter ct label set 3 ;; ct label 3 counter
+ct set secmark | i46 | pifo | $m counter ct secmark set meta secmark ;; counter meta secmark set ct secmark
+secmark object | i46 | ifo | $m counter meta secmark set "sec"
 ct set event | i46 | * | $m counter ct event set new
 ct set zone | i46 | z | $m counter ct zone set 5
 ct set zone original | i46 | z | $m counter ct original zone set 5
 ct set zone map | i46 | z | ct zone set meta mark map { 1 : 6, 2 : 7 } counter
 ct helper object | i46 | * | tcp dport $p ct helper set "ftph" counter ;; meta l4proto tcp ct helper set "ftph" counter
-ct helper | i46 | * | meta l4proto tcp ct helper set "ftph" counter ;; ct helper "ftp" counter
+ct helper set | i46 | * | meta l4proto tcp ct helper set "ftph" counter ;; ct helper "ftp" counter
 ct timeout object | i4 | * | meta l4proto tcp ct timeout set "tmo" counter
 ct expectation object | i4 | * | meta l4proto udp ct expectation set "exp" counter
 payload set ttl | i4 | * | ip ttl > 5 $m counter ip ttl set 30 ;; ip ttl 30 counter
@@ -449,7 +451,7 @@ expiration drop | i46 | * | ct expiration 1s-29s counter drop
 sequence drop | i46 | * | tcp sequence < 1000000000 counter drop
 checksum drop | i4 | * | ip checksum < 30000 counter drop
 window drop | i46 | * | tcp window 1024 counter drop
-osf drop | i46 | pif | osf name "Linux" counter drop
+osf drop | i46 | pif | osf name "pktdiag" counter drop
 cgroup drop | i46 | o | meta cgroup != 5 $rare counter drop
 queue bypass | i46 | * | $rare counter queue num 5 bypass
 queue | i46 | * | $rare counter queue num 5
@@ -505,6 +507,7 @@ DECLARATIONS = """
 "left" | quota | i46b | over $quota bytes
 "slow" | limit | i46b | rate 1/hour
 "ftph" | ct helper | i46 | type "ftp" protocol tcp;
+"sec" | secmark | i46 | "unconfined";
 "tmo" | ct timeout | i4 | protocol tcp; l3proto ip; policy = { established : 100 };
 "exp" | ct expectation | i4 | protocol udp; dport 5353; timeout 1m; size 5; l3proto ip;
 """

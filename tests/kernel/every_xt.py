@@ -14,6 +14,7 @@ from .topology import Plan
 LETTERS = {"P": "PREROUTING", "I": "INPUT", "F": "FORWARD", "O": "OUTPUT", "T": "POSTROUTING"}
 CHOICES = {
     "not": ("", "", "! "), "proto": ("tcp", "udp", "icmp"), "tuproto": ("tcp", "udp"), "low": ("0", "1", "2"), "k": ("1", "2", "3"),
+    "chunks": ("any INIT", "only INIT", "all DATA", "only DATA,SACK", "any DATA:b"), "dtype": ("REQUEST", "RESPONSE", "DATA,ACK"),
     "sdtype": ("src-type", "dst-type"), "types": ("LOCAL", "UNICAST", "BROADCAST", "LOCAL,BROADCAST"), "aboveupto": ("above", "upto"),
     "ctstate": ("NEW", "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED", "DNAT", "SNAT"),
     "ctstatus": ("NONE", "SEEN_REPLY", "ASSURED", "CONFIRMED", "EXPECTED"), "ctdir": ("ORIGINAL", "REPLY"),
@@ -127,6 +128,8 @@ class _Maker:
         chain = rng.choice(chains)
         self.line(tool, "filter", f"-A {chain}" + (" -j CONTINUE" if tool.startswith("eb") else ""))
         for tag, text in rng.sample(lines(rules), min(8, len(lines(rules)))):
+            if "--logical-in" in text and chain == "OUTPUT":
+                text = text.replace("-in", "-out")
             end = " -j CONTINUE" if tool.startswith("eb") else ""
             self.line(tool, "filter", f"-A {chain} {values.fill(text)}{end}", (tag,))
         tag, text = rng.choice(lines(targets))

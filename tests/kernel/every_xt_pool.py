@@ -33,7 +33,7 @@ connbytes bytes | 46 | * | -m connbytes $not--connbytes 1:100 --connbytes-mode b
 connbytes avgpkt | 46 | * | -m connbytes $not--connbytes 30: --connbytes-mode avgpkt --connbytes-dir $cbdir
 connlabel | 46 | * | -m connlabel $not--label 3
 connlabel set | 46 | * | -m connlabel $not--label 5 --set
-connlimit | 46 | * | -m connlimit --connlimit-$aboveupto $low
+xt connlimit | 46 | * | -m connlimit --connlimit-$aboveupto $low
 connlimit mask | 4 | * | -m connlimit --connlimit-$aboveupto 1 --connlimit-mask 24 --connlimit-daddr
 connmark | 46 | * | -m connmark $not--mark $low/0x3
 conntrack state | 46 | * | -m conntrack $not--ctstate $ctstate
@@ -50,6 +50,7 @@ conntrack expire | 46 | * | -m conntrack $not--ctexpire 1:1000
 conntrack dir | 46 | * | -m conntrack --ctdir $ctdir
 cpu | 46 | * | -m cpu $not--cpu 0
 dccp | 46 | * | -p dccp -m dccp $not--dport $p
+dccp types | 46 | * | -p dccp -m dccp $not--dccp-types $dtype
 devgroup in | 46 | PIF | -m devgroup $not--src-group 0
 devgroup out | 46 | FOT | -m devgroup $not--dst-group 0x5/0xf
 dscp | 46 | * | -m dscp $not--dscp $dscpn
@@ -66,13 +67,13 @@ ipcomp | 46 | * | -p ipcomp -m ipcomp $not--ipcompspi 5:9
 iprange | 4 | * | -m iprange $not--$sdrange 10.1.0.1-10.2.0.2
 iprange6 | 6 | * | -m iprange $not--$sdrange 2001:db8:1::1-2001:db8:2::2
 length | 46 | * | -m length $not--length $len
-limit | 46 | * | -m limit --limit 1/min --limit-burst 2
+xt limit | 46 | * | -m limit --limit 1/min --limit-burst 2
 mac | 46 | PIF | -m mac $not--mac-source $mac
 mark | 46 | * | -m mark $not--mark $low/0x3
 multiport dports | 46 | * | -p $tuproto -m multiport $not--dports $p,20000:20005
 multiport sports | 46 | * | -p $tuproto -m multiport $not--sports 20000:20004,$p
 multiport ports | 46 | * | -p $tuproto -m multiport $not--ports $p
-osf | 4 | PIF | -p tcp -m osf $not--genre Linux --ttl 2
+osf | 4 | PIF | -p tcp -m osf $not--genre pktdiag --ttl 2
 owner uid | 46 | OT | -m owner $not--uid-owner $owner
 owner gid | 46 | OT | -m owner $not--gid-owner 0-5
 owner exists | 46 | OT | -m owner $not--socket-exists
@@ -83,7 +84,7 @@ physdev bridged | 46 | FT | -m physdev $not--physdev-is-bridged
 pkttype | 46 | * | -m pkttype $not--pkt-type $pkt
 policy in | 46 | PIF | -m policy --dir in --pol $pol
 policy out | 46 | FOT | -m policy --dir out --pol $pol
-quota | 46 | * | -m quota $not--quota 100
+xt quota | 46 | * | -m quota $not--quota 100
 realm | 4 | IFOT | -m realm $not--realm 0
 recent set | 46 | * | -m recent --name $rc $not--set
 recent check | 46 | * | -m recent --name $rc $not--rcheck
@@ -91,7 +92,7 @@ recent update | 46 | * | -m recent --name $rc $not--update --seconds 60 --hitcou
 recent remove | 46 | * | -m recent --name $rc --remove
 rpfilter | 46 | p | -m rpfilter $rpf
 sctp | 46 | * | -p sctp -m sctp $not--dport $p
-sctp chunks | 46 | * | -p sctp -m sctp --chunk-types any INIT
+sctp chunks | 46 | * | -p sctp -m sctp $not--chunk-types $chunks
 set ip | 4 | * | -m set $not--match-set ips $srcdst
 set ipport | 4 | * | -m set $not--match-set ipports $srcdst,$srcdst
 set net | 4 | * | -m set $not--match-set nets $srcdst
@@ -123,8 +124,8 @@ string | 46 | * | -m string $not--string JGd --algo bm
 string hex | 46 | * | -m string $not--hex-string "|4a4764|" --algo kmp --from 20 --to 60
 string case | 46 | * | -m string $not--string jgD --algo bm --icase
 tcp | 46 | * | -p tcp -m tcp $not--dport $p
-tcp sport | 46 | * | -p tcp -m tcp $not--sport 20000:20004
-tcp flags | 46 | * | -p tcp -m tcp $not--tcp-flags $tcpflags
+xt tcp sport | 46 | * | -p tcp -m tcp $not--sport 20000:20004
+xt tcp flags | 46 | * | -p tcp -m tcp $not--tcp-flags $tcpflags
 tcp option | 46 | * | -p tcp -m tcp $not--tcp-option $tcpopt
 tcpmss | 46 | * | -p tcp -m tcpmss $not--mss 1000:1460
 time | 46 | * | -m time --timestart $h0 --timestop $h1
@@ -137,7 +138,7 @@ u32 | 46 | * | -m u32 $not--u32 "6&0xFF=17"
 u32 deep | 4 | * | -m u32 $not--u32 "0>>22&0x3C@0>>16=20000:20004"
 u32 two | 4 | * | -m u32 $not--u32 "4&0x1FFF=0&&8&0xFF0000=0x60000:0x110000"
 udp | 46 | * | -p udp -m udp $not--dport $p
-udp sport | 46 | * | -p udp -m udp $not--sport 20000:20004
+xt udp sport | 46 | * | -p udp -m udp $not--sport 20000:20004
 udplite | 46 | * | -p udplite -m multiport --dports $p
 nfacct | 46 | * | -m nfacct --nfacct-name $acct
 ipvs | 46n | * | -m ipvs $not--ipvs
@@ -210,7 +211,7 @@ REJECT | 46 | filter | * | $rare -j REJECT
 REJECT with | 4 | filter | * | $rare -j REJECT --reject-with $rejectwith
 REJECT with6 | 6 | filter | * | $rare -j REJECT --reject-with $rejectwith6
 REJECT reset | 46 | filter | * | -p tcp --dport $p -j REJECT --reject-with tcp-reset
-SECMARK | 46n | security | IFO | $m -j SECMARK --selctx system_u:object_r:x_t:s0
+SECMARK | 46n | security | IFO | $m -j SECMARK --selctx unconfined
 SET add | 4 | mangle filter | * | $m -j SET --add-set dyn $srcdst
 SET del | 4 | mangle filter | * | $m -j SET --del-set dyn $srcdst
 SET add timeout | 4 | mangle | * | $m -j SET --add-set dynt $srcdst --timeout 600 --exist
@@ -242,14 +243,14 @@ LED | 46n | filter | * | $m -j LED --led-trigger-id $idle
 UNKNOWABLE = """
 statistic drop | 46 | filter mangle raw | * | -m statistic --mode random --probability 0.5 -j DROP
 nth drop | 46 | filter | * | -m statistic --mode nth --every 2 --packet 0 -j DROP
-limit accept | 46 | filter | * | -m limit --limit 1/hour --limit-burst 2 -j ACCEPT
-limit drop | 46 | filter | * | $rare -m limit --limit 1/hour --limit-burst 1 -j DROP
+xt limit accept | 46 | filter | * | -m limit --limit 1/hour --limit-burst 2 -j ACCEPT
+xt limit drop | 46 | filter | * | $rare -m limit --limit 1/hour --limit-burst 1 -j DROP
 hashlimit drop | 46 | filter | * | -m hashlimit --hashlimit-above 1/hour --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-name $hl -j DROP
 recent drop | 46 | filter | * | -m recent --name $rc --update --seconds 60 --hitcount 2 -j DROP
 recent set and drop | 46 | filter | * | -m recent --name $rc --set ;; -m recent --name $rc --rcheck --hitcount 3 -j DROP
-connlimit drop | 46 | filter | * | -m connlimit --connlimit-above 1 --connlimit-mask 0 -j DROP
+xt connlimit drop | 46 | filter | * | -m connlimit --connlimit-above 1 --connlimit-mask 0 -j DROP
 quota drop | 46 | filter | * | -m quota --quota 150 -j DROP
-cpu drop | 46 | filter | * | $rare -m cpu --cpu 0 -j DROP
+xt cpu drop | 46 | filter | * | $rare -m cpu --cpu 0 -j DROP
 connbytes drop | 46 | filter | * | -m connbytes --connbytes 2: --connbytes-mode packets --connbytes-dir original -j DROP
 ctexpire drop | 46 | filter | * | -m conntrack --ctexpire 1:29 -j DROP
 NFQUEUE | 46 | filter | * | $rare -j NFQUEUE --queue-num 5
@@ -260,7 +261,7 @@ MASQUERADE random | 46 | nat | T | $tu -j MASQUERADE --random-fully
 MASQUERADE range | 46 | nat | T | $tu -j MASQUERADE --to-ports 30000-40000 --random
 SNAT random | 4 | nat | T | $tu -j SNAT --to-source $a:31000-32000 --random-fully
 REDIRECT random | 46 | nat | PO | $tu -j REDIRECT --to-ports 5000-5003 --random
-osf drop | 4 | filter | IF | -p tcp -m osf --genre Linux -j DROP
+xt osf drop | 4 | filter | IF | -p tcp -m osf --genre pktdiag -j DROP
 bpf drop | 46 | filter | * | $rare -m bpf --bytecode "4,48 0 0 9,21 0 1 17,6 0 0 1,6 0 0 0" -j DROP
 set counter drop | 4 | filter | * | -m set --match-set counted $srcdst --packets-gt 1 -j DROP
 HMARK secret | 46 | mangle | * | $m -j HMARK --hmark-tuple src --hmark-mod 4 --hmark-rnd 0 ;; -m mark --mark 0x1 -j DROP
@@ -306,9 +307,9 @@ ip tos | -p IPv4 $not--ip-tos 0x10
 ip icmp | -p IPv4 --ip-proto icmp $not--ip-icmp-type echo-request
 ip6 | -p IPv6 $not--ip6-src $n6
 ip6 proto | -p IPv6 --ip6-proto udp --ip6-dport $p
-limit | --limit 1/m --limit-burst 2
+ebt limit | --limit 1/m --limit-burst 2
 mark_m | $not--mark 0x$low
-pkttype | $not--pkttype-type otherhost
+ebt pkttype | $not--pkttype-type otherhost
 stp | -d BGA --stp-type 1
 vlan | -p 802_1Q --vlan-id 5
 proto | $not-p IPv4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from . import every, programs, stacked, tracked
+from . import every, ipsec, programs, stacked, tracked
 from .host import Host
 from .rules_nft import nft_rules
 from .rules_xt import xt_rules
@@ -50,6 +50,7 @@ def generate(seed: int, index: int, without: frozenset[str] = frozenset(), every
     if isinstance(plan, stacked.StackedPlan):
         about = {**about, "unknowable": plan.unknowable or bool(about.get("unknowable"))}
     tracked.bridges(plan, Random(f"pktdiag bridges {seed}:{index}"), kinds)
+    ipsec.policies(plan, Random(f"pktdiag ipsec {seed}:{index}"))
     if not whole:
         about = {**about, "program": programs.install(plan, Random(f"pktdiag programs {seed}:{index}"), program)}
     items = [item for item in plan.items if item["do"] not in without]

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import faults, stacked
+from . import faults, fingerprints, stacked
 from .case import Result, run_host
 from .coverage import Tally, merge
 from .generate import generate
@@ -28,6 +28,8 @@ from .tracer import Tracer
 
 HERE = os.path.dirname(__file__)
 REGRESSIONS = os.path.join(HERE, "regressions")
+FOUND_OUT = ("coverage", "refused", "refused kinds")
+"""What a run writes beside a host's description."""
 
 
 class Bench:
@@ -115,6 +117,7 @@ def stream(work: Callable[[Bench, Callable[[dict[str, Any]], None]], None], jobs
                 os.waitpid(pid, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass
+        fingerprints.remove()
 
 
 def _write_all(fd: int, data: bytes) -> None:
@@ -142,6 +145,8 @@ class Summary:
         """Verdicts on hosts whose rules nobody can predict: not counted where the share of "depends" is bounded."""
         self.coverage: Tally = {}
         self.refused: Counter[str] = Counter()
+        self.refused_kinds: dict[str, str] = {}
+        """By tag: what one of its rules was refused with, for the last time."""
         self.walk_seconds = 0.0
         self.wrong: list[dict[str, Any]] = []
         self.started = time.monotonic()
@@ -151,6 +156,7 @@ class Summary:
             self.fleeting += message["fleeting"]
             merge(self.coverage, message.get("coverage", {}))
             self.refused.update(message.get("refused", ()))
+            self.refused_kinds.update(message.get("refused kinds", ()))
             self.hosts += 1
             return
         self.cases += 1
@@ -230,7 +236,7 @@ def run(cases: int, seed: int, jobs: int, *, first: int = 0, step: int = 1, prog
             for result in results:
                 # whether the other fragments come along nobody knows
                 send(message_of(result, bool(host.get("unknowable") or host["packets"][result.packet].get("frag"))))
-            send({"fleeting": len(fleeting), "coverage": host.get("coverage", {}), "refused": host.get("refused", []),
+            send({"fleeting": len(fleeting), "coverage": host.get("coverage", {}), "refused": host.get("refused", []), "refused kinds": host.get("refused kinds", []),
                   "texts": [[r.host, r.packet, r.mismatches[0].kind, r.mismatches[0].text] for r in fleeting]})
 
     summary = Summary(seed)
@@ -323,7 +329,7 @@ def keep(host: Host, name: str, note: str, directory: str = REGRESSIONS) -> str:
     """Stores a description as a regression case."""
     path = os.path.join(directory, f"{name}.json")
     with open(path, "w") as file:
-        json.dump({"note": note, **host}, file, indent=1)
+        json.dump({"note": note, **{key: value for key, value in host.items() if key not in FOUND_OUT}}, file, indent=1)
         file.write("\n")
     return path
 

@@ -8,8 +8,7 @@ import os
 import re
 import sys
 
-from . import every, judge, programs, stacked
-from .coverage import Tally
+from . import every, judge, ledger, programs, stacked
 from .generate import generate
 from .host import shell_script
 
@@ -21,7 +20,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="index of the first host")
     parser.add_argument("--every", action="store_true", help="only the hosts that hold every expression and extension (one in four)")
     parser.add_argument("--stacked", action="store_true", help="only hosts with VLANs, bonds, macvlans, ... where the kernel has them (one in three)")
-    parser.add_argument("--coverage", action="store_true", help="say what kinds of rules matched, did not match, and were in doubt")
+    parser.add_argument("--coverage", nargs="?", const="", metavar="FILE", help="say what kinds of rules matched, did not match, and were "
+                        "in doubt; with FILE: of all runs that were ever added to it, with this one (--cases 0: without)")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", metavar="SEED:INDEX[:PACKET]", help="one host, in full detail")
     parser.add_argument("--replay", metavar="FILE", help="a regression file, in full detail")
@@ -42,13 +42,15 @@ def main(argv: list[str] | None = None) -> int:
         print("scripts/judge builds network namespaces: run it as root", file=sys.stderr)
         return 2
     if args.vm:
-        from . import vm
-        return vm.run([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"])
+        return _in_vm([a for a in (argv if argv is not None else sys.argv[1:]) if a != "--vm"], args.coverage)
     without = frozenset(args.without.split(",")) - {""}
     if args.only or args.replay:
         return _one(args.only, args.replay, args.shrink, args.out, without, args.every, args.program)
     if args.self_test:
         return _self_test(args.seed, args.jobs)
+    if args.coverage and not args.cases:
+        print(ledger.report(ledger.add(args.coverage, None)))
+        return 0
     print(f"seed {args.seed}, hosts from {args.first}: the same again with scripts/judge --cases {args.cases} --seed {args.seed}"
           + (f" --first {args.first}" if args.first else "") + " --every" * args.every + " --stacked" * args.stacked + (f" --holding '{args.holding}'" if args.holding else "")
           + (f" --program '{args.program}'" if args.program else ""))
@@ -70,12 +72,14 @@ def main(argv: list[str] | None = None) -> int:
                         everything=args.every, program=args.program, progress=not args.quiet and sys.stdout.isatty(),
                         stop_at=args.stop_at, without=without, holding=frozenset(args.holding.split(",")) - {""})
     summary.print()
-    if args.coverage:
-        for tag, (hits, misses, unsure) in sorted(summary.coverage.items()):
-            print(f"{tag:32} matched {hits:5}  did not {misses:5}  in doubt {unsure:5}")
-        for line, count in summary.refused.most_common():
+    if args.coverage is not None:
+        for line, count in summary.refused.most_common() if not args.coverage else ():
             print(f"refused {count}: {line}")
-        _both_ways(summary.coverage)
+        added = ledger.record(summary, seed=args.seed, first=args.first, holding=args.holding, every=args.every)
+        if args.coverage == ledger.MARK:
+            print(ledger.MARK + json.dumps(added))
+        else:
+            print(ledger.report(ledger.add(args.coverage, added)))
     for message in summary.wrong[:40]:
         kind, text = message["mismatches"][0]
         print(f"\n{message['host']}:{message['packet']} {message['verdict']} {kind}: {text[-200:] if kind == 'crash' else text[:900]}")
@@ -90,14 +94,17 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if summary.wrong or broken else 0
 
 
-def _both_ways(coverage: Tally) -> None:
-    """How many kinds of rules real packets met and passed over, and which they did not."""
-    kinds = {"both ways": [tag for tag, (hits, misses, _) in coverage.items() if hits and misses],
-             "always matched": [tag for tag, (hits, misses, _) in coverage.items() if hits and not misses],
-             "never matched": [tag for tag, (hits, _, _) in coverage.items() if not hits],
-             "never looked at, or refused by this kernel": list(every.kinds_of_rules() - set(coverage))}
-    for how, tags in kinds.items():
-        print(f"{len(tags)} kinds of rules {how}" + (f": {', '.join(sorted(tags))}" if how != "both ways" else ""))
+def _in_vm(arguments: list[str], path: str | None) -> int:
+    """On the second kernel. ``path``: of the file that its tallies go to, which lies over here."""
+    from . import vm
+    if path is None:
+        return vm.run(arguments)
+    at = next(n for n, argument in enumerate(arguments) if argument.split("=")[0] == "--coverage")
+    arguments[at:at + 1 + (arguments[at + 1:at + 2] == [path] and bool(path))] = [f"--coverage={ledger.MARK}"]
+    status, output = vm.run_and_read(arguments, ledger.MARK)
+    if (found := re.search(rf"{ledger.MARK}(.*)", output)) is not None:
+        print(ledger.report(ledger.add(path, json.loads(found[1]))))
+    return status
 
 
 def _one(only: str | None, replay: str | None, shrinking: bool, out: str, without: frozenset[str], everything: bool,

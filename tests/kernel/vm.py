@@ -108,7 +108,7 @@ def initramfs(image: str, version: str, command: str) -> str:
     return path
 
 
-def boot(command: str, timeout: float = 3600, echo: bool = True) -> tuple[int, str]:
+def boot(command: str, timeout: float = 3600, echo: bool = True, unsaid: str = "") -> tuple[int, str]:
     """Runs a shell command on the second kernel; (its exit status, its output). 255: the guest never got there.
 
     Emulated clocks on a busy machine now and then make the kernel give up before it starts init; it is started again then.
@@ -121,7 +121,7 @@ def boot(command: str, timeout: float = 3600, echo: bool = True) -> tuple[int, s
             "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"]
     try:
         for _ in range(TRIES):
-            status, lines = _guest(argv, timeout, echo)
+            status, lines = _guest(argv, timeout, echo, unsaid)
             if status != 255 or UP in lines:
                 break
     finally:
@@ -129,7 +129,7 @@ def boot(command: str, timeout: float = 3600, echo: bool = True) -> tuple[int, s
     return status, "\n".join(lines)
 
 
-def _guest(argv: list[str], timeout: float, echo: bool) -> tuple[int, list[str]]:
+def _guest(argv: list[str], timeout: float, echo: bool, unsaid: str) -> tuple[int, list[str]]:
     guest = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert guest.stdout is not None
     lines: list[str] = []
@@ -145,7 +145,7 @@ def _guest(argv: list[str], timeout: float, echo: bool) -> tuple[int, list[str]]
                 status = int(line[len(END):] or 255)
                 break
             lines.append(line)
-            if echo and line != UP:
+            if echo and line != UP and not (unsaid and line.startswith(unsaid)):
                 print(line, flush=True)
     finally:
         timer.cancel()
@@ -157,8 +157,13 @@ def _guest(argv: list[str], timeout: float, echo: bool) -> tuple[int, list[str]]
 
 def run(arguments: list[str]) -> int:
     """scripts/judge with these arguments, over there."""
+    return run_and_read(arguments)[0]
+
+
+def run_and_read(arguments: list[str], unsaid: str = "") -> tuple[int, str]:
+    """The same: (exit status, output). Lines that begin with ``unsaid`` are not printed."""
     root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
     command = (f"cd {shlex.quote(root)} && {shlex.quote(sys.executable)} -c "
                + shlex.quote("import sys; from tests.kernel.main import main; sys.exit(main())") + " --quiet "
                + " ".join(shlex.quote(argument) for argument in arguments))
-    return boot(command)[0]
+    return boot(command, unsaid=unsaid)

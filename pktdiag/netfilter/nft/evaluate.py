@@ -106,7 +106,7 @@ class _Walk:
             if outcome is None:
                 if expression.__class__ is Counter:
                     counted = True
-                    if not pending:
+                    if not pending and not hit:
                         self.hit(rule)
                         hit = True
                 continue

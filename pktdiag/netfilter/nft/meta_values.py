@@ -166,7 +166,10 @@ def _cgroup(run: Run) -> Value:
 def _rtclassid(run: Run) -> Value:
     if run.skb.route is None:  # br_netfilter's fake_rtable has no class, and is there once the bridge has decided
         return word(0) if run.skb.physin is not None and run.ctx.hook != NF_INET_PRE_ROUTING else MISSING
-    return 4, Var("the realm of the route", "rtclassid")
+    from pktdiag.netfilter.realms import realm
+
+    known = realm(run.ns, run.skb.packet.family)
+    return (4, Var("the realm of the route", "rtclassid")) if known is None else word(known)
 
 
 def _pkttype(run: Run) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pktdiag.model.kernel import IPPROTO_DCCP, IPPROTO_FRAGMENT, IPPROTO_MH, IPPROTO_SCTP, IPPROTO_TCP
+from pktdiag.model.packet import Packet
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.packet_bytes import slice_of
@@ -33,9 +34,33 @@ class ExthdrGet(NamedTuple):
         wanted = IPPROTO_SCTP if self.op == SCTP else IPPROTO_DCCP
         if not run.has_l4 or run.tprot != wanted:
             return self._absent(regs)
+        if self.op == SCTP and "payload" not in run.skb.packet.unknown:
+            found = self._chunk(run.skb.packet)
+            if found is not None:
+                if not found:
+                    return self._absent(regs)
+                regs.store(self.dreg, found)
+                return None
         name = "the SCTP chunks" if self.op == SCTP else "the DCCP options"
         regs.store_unknown(self.dreg, 1 if self.flags & F_PRESENT else max(self.length, 1), Var(name, ("exthdr", self)))
         return None
+
+    def _chunk(self, packet: Packet) -> bytes | None:
+        """nft_exthdr_sctp_eval(): of the first chunk of that type; nothing where there is none or it is too short; None where it may stand
+        behind what is known of the packet."""
+        payload, at = packet.payload, 8  # from behind the ports
+        while at + 4 <= len(payload):
+            length = int.from_bytes(payload[at + 2:at + 4], "big")
+            if not length:
+                return b""
+            if payload[at] == self.type:
+                if self.flags & F_PRESENT:
+                    return b"\1"
+                whole = self.offset + self.length <= length and at + length <= len(payload)
+                return payload[at + self.offset:at + self.offset + self.length] if whole else b""
+            at += (length + 3) & ~3
+        head = 20 + len(packet.ip_options) if len(packet.dst) == 4 else 40 + sum(len(header) for _, header in packet.ext_headers)
+        return b"" if head + 4 + len(payload) >= packet.length else None
 
     def _absent(self, regs: Registers) -> Outcome:
         """With the present flag a missing header is a zero, without it the rule breaks."""

@@ -106,7 +106,9 @@ class Fib(NamedTuple):
         iif = LOOPBACK_IFINDEX
         if not self.flags & F_DADDR and self.flags & F_IIF and ctx.hook == NF_INET_FORWARD and ctx.outdev:
             iif = ctx.outdev.ifindex
-        near = link or ctx.indev or ctx.outdev  # nft_fib6_flowi_init(): what is of this link only is looked for on it
+        # nft_fib6_flowi_init(): what is of this link only is looked for on skb->dev, which __br_forward() has set to the port it leaves by
+        port = run.ns.link(run.skb.physout) if run.skb.physout is not None and ctx.hook == NF_INET_FORWARD else None
+        near = link or port or ctx.indev or ctx.outdev
         answer = run.services.fib_lookup(ctx, subject, _saddr(other), iif=iif, tos=packet.tos & 0xFC,
                                          oif=near.ifindex if near is not None and _on_link(subject) else 0,
                                          mark=run.skb.mark if self.flags & F_MARK else 0)

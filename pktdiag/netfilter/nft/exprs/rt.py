@@ -35,7 +35,13 @@ class Rt(NamedTuple):
         if self.key == XFRM:
             regs.store(self.dreg, b"\0")
         elif self.key == CLASSID:
-            regs.store_unknown(self.dreg, 4, Var("the realm of the route", "rtclassid"))
+            from pktdiag.netfilter.realms import realm
+
+            known = realm(run.ns, packet.family)
+            if known is None:
+                regs.store_unknown(self.dreg, 4, Var("the realm of the route", "rtclassid"))
+            else:
+                regs.store(self.dreg, known.to_bytes(4, sys.byteorder))
         elif self.key in (NEXTHOP4, NEXTHOP6):
             if run.pf != (NFPROTO_IPV4 if self.key == NEXTHOP4 else NFPROTO_IPV6):
                 return BREAK

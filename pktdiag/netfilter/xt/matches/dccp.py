@@ -37,8 +37,13 @@ def evaluate(info: Dccp, ctx: HookContext) -> Tri:
     for flag, port, (low, high) in ((SRC_PORTS, packet.sport, info.spts), (DEST_PORTS, packet.dport, info.dpts)):
         if info.flags & flag and (low <= port <= high) == bool(info.invflags & flag):
             return False
-    if info.flags & (TYPE | OPTION):
-        return Unknown(f"the DCCP header has {render(info._replace(flags=info.flags & (TYPE | OPTION)), ctx.pf)}")
+    flags = info.flags
+    if flags & TYPE and len(packet.payload) >= 5 and "payload" not in packet.unknown:
+        if bool(info.types >> (packet.payload[4] >> 1 & 15) & 1) == bool(info.invflags & TYPE):  # the payload begins behind the ports
+            return False
+        flags &= ~TYPE
+    if flags & (TYPE | OPTION):
+        return Unknown(f"the DCCP header has {render(info._replace(flags=flags & (TYPE | OPTION)), ctx.pf)}")
     return True
 
 

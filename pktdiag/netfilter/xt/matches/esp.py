@@ -25,10 +25,13 @@ def decode(rev: int, data: bytes, family: int) -> Spi:
 
 
 def evaluate(info: Spi, ctx: HookContext) -> Tri:
-    if ctx.skb.packet.fragment_offset:
+    packet = ctx.skb.packet
+    if packet.fragment_offset:
         return False
     if (info.low, info.high) == (0, 0xFFFFFFFF):
         return not info.invert
+    if len(packet.payload) >= 8 and "payload" not in packet.unknown:
+        return (info.low <= int.from_bytes(packet.payload[:4], "big") <= info.high) != info.invert
     return Unknown(f"the packet's ESP SPI {'lies outside' if info.invert else 'lies in'} {port_range(info.low, info.high)}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from pktdiag.model.kernel import IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
+from pktdiag.model.kernel import IPPROTO_TCP, TCP_SYN
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, text
@@ -30,11 +30,13 @@ def decode(rev: int, data: bytes, family: int) -> Osf:
 
 
 def evaluate(info: Osf, ctx: HookContext) -> Tri:
-    """Only a SYN is looked at; the fingerprints are in the kernel and cannot be read back."""
+    """nf_osf_hdr_ctx_init(): only what has the SYN flag is looked at, a SYN-ACK, too. nf_osf_match() takes no notice of NF_OSF_INVERT: with
+    and without "!" the rule matches the same packets. The fingerprints are the machine's; there are messages that add and remove one, and
+    none that asks for them (nfnl_osf_callbacks)."""
     packet = ctx.skb.packet
-    if packet.proto != IPPROTO_TCP or packet.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN) != TCP_SYN:
+    if packet.proto != IPPROTO_TCP or not packet.tcp_flags & TCP_SYN:
         return False
-    return Unknown(f"the SYN {'does not look' if info.invert else 'looks'} like one of {info.genre}")
+    return Unknown(f"the SYN looks like one of {info.genre}")
 
 
 def render(info: Osf, family: int) -> str:

@@ -6,6 +6,7 @@ from struct import unpack_from
 
 from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.context import HookContext, Tri, Unknown
+from pktdiag.netfilter.realms import realm
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang
 
 
@@ -25,11 +26,11 @@ def decode(rev: int, data: bytes, family: int) -> Realm:
 
 
 def evaluate(info: Realm, ctx: HookContext) -> Tri:
-    """dst.tclassid comes from the route; without a realm on any route it is 0."""
-    realm = ctx.skb.extra.get("realm")
-    if not isinstance(realm, int):
+    """dst.tclassid comes from the route."""
+    known = realm(ctx.ns, ctx.skb.packet.family)
+    if known is None:
         return Unknown(f"the packet's route {'does not belong' if info.invert else 'belongs'} to realm {info.id:#x}")
-    return (info.id == realm & info.mask) != info.invert
+    return (info.id == known & info.mask) != info.invert
 
 
 def render(info: Realm, family: int) -> str:

@@ -9,7 +9,8 @@ from pktdiag.netfilter.context import HookContext, Tri, Unknown
 from pktdiag.netfilter.xt.base import UnknownRevisionError, bang, port_range
 
 SRC_PORTS, DEST_PORTS, CHUNK_TYPES = 1, 2, 4
-HOW = {1: "any", 2: "all", 4: "only"}
+ANY, ALL, ONLY = 1, 2, 4
+HOW = {ANY: "any", ALL: "all", ONLY: "only"}
 CHUNKS = {0: "DATA", 1: "INIT", 2: "INIT_ACK", 3: "SACK", 4: "HEARTBEAT", 5: "HEARTBEAT_ACK", 6: "ABORT", 7: "SHUTDOWN",
           8: "SHUTDOWN_ACK", 9: "ERROR", 10: "COOKIE_ECHO", 11: "COOKIE_ACK", 12: "ECN_ECNE", 13: "ECN_CWR",
           14: "SHUTDOWN_COMPLETE", 64: "I_DATA", 130: "RE_CONFIG", 132: "PAD", 193: "ASCONF", 128: "ASCONF_ACK",
@@ -50,8 +51,31 @@ def evaluate(info: Sctp, ctx: HookContext) -> Tri:
         if info.flags & flag and (low <= port <= high) == bool(info.invflags & flag):
             return False
     if info.flags & CHUNK_TYPES:
-        return Unknown(f"the SCTP packet's chunks satisfy {_chunks(info)}")
+        known = None if "payload" in packet.unknown else _satisfied(info, packet.payload)
+        if known is None:
+            return Unknown(f"the SCTP packet's chunks satisfy {_chunks(info)}")
+        return known != bool(info.invflags & CHUNK_TYPES)
     return True
+
+
+def _satisfied(info: Sctp, payload: bytes) -> bool | None:
+    """match_packet(), over a packet from behind its ports; None where a chunk's end is not told."""
+    left, at = info.chunks, 8
+    while at < len(payload):
+        if at + 4 > len(payload):
+            return None
+        kind, flags, length = unpack_from(">BBH", payload, at)
+        if not length:
+            return None
+        at += (length + 3) & ~3
+        wanted = next((flags & mask == flag for chunk, flag, mask in info.chunk_flags if chunk == kind), True)
+        if info.chunks >> kind & 1 and wanted:
+            if info.how == ANY:
+                return True
+            left &= ~(1 << kind)
+        elif info.how == ONLY:
+            return False
+    return None if at == 8 else {ANY: False, ALL: not left}.get(info.how, True)
 
 
 def _chunks(info: Sctp) -> str:
