@@ -91,7 +91,11 @@ def _reads(kind: str, protocol: str) -> bool:
             return number >= 16 and number % 4 == 2
         if protocol == "NETLINK_SOCK_DIAG":
             return number in (18, 20)
+        if protocol == "NETLINK_XFRM":
+            return number in (0x15, 0x25, 0x28)  # XFRM_MSG_GETPOLICY, GETSPDINFO, GETDEFAULT
         return protocol == "NETLINK_NETFILTER" and number & 0xFF in NFNL_READS.get(number >> 8, set())
+    if kind in ("XFRM_MSG_GETPOLICY", "XFRM_MSG_GETSPDINFO", "XFRM_MSG_GETDEFAULT"):
+        return True
     if kind.startswith("RTM_GET") or kind in ("SOCK_DIAG_BY_FAMILY", "TCPDIAG_GETSOCK"):
         return True
     subsystem, _, message = kind.partition("<<8|")
