@@ -123,7 +123,8 @@ def test_a_command_only_reads(lab: Lab, tmp_path: Path, words: tuple[str, ...]) 
     'sendto(3, [{nlmsg_len=40, nlmsg_type=NFNL_SUBSYS_CTNETLINK<<8|IPCTNL_MSG_CT_GET_CTRZERO, nlmsg_flags=0}], 40) = 40',
     'openat(AT_FDCWD, "/proc/sys/net/ipv4/ip_forward", O_WRONLY|O_CLOEXEC) = 4', 'write(4, "1", 1) = 1', 'execve("/bin/true", ["true"]) = 0',
     'setsockopt(3, SOL_IP, IPT_SO_SET_REPLACE, "x", 1) = 0', 'connect(3, {sa_family=AF_INET, sin_port=htons(80)}, 16) = 0',
-    'sendto(3, "x", 1, 0, {sa_family=AF_INET}, 16) = 1', 'unlink("/run/x") = 0', 'bpf(BPF_PROG_LOAD, {}, 1) = 3',
+    'sendto(3, "x", 1, 0, {sa_family=AF_INET}, 16) = 1', 'unlink("/run/x") = 0',
+    'sendto(3, [{nlmsg_len=40, nlmsg_type=XFRM_MSG_NEWPOLICY, nlmsg_flags=NLM_F_REQUEST}], 40) = 40', 'bpf(BPF_PROG_LOAD, {}, 1) = 3',
 ])
 def test_the_test_would_notice(line: str) -> None:
     watch = Watch()
