@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pktdiag.cli.errors import CliError, near
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 STATES = ("new", "established", "related", "invalid", "untracked")
 TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ece": 64, "cwr": 128}
 _TCP_LETTERS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, ".": 16, "U": 32, "E": 64, "W": 128, "C": 128}
@@ -99,24 +103,23 @@ def mac(option: str, text: str) -> bytes:
 
 def user(text: str) -> int:
     """A user id by number or by this host's user name."""
-    if text.isascii() and text.isdigit():
-        return number("uid", text, 0xFFFFFFFE)
     import pwd
-    try:
-        return pwd.getpwnam(text).pw_uid
-    except KeyError:
-        raise CliError("unknown-user", f"--uid {text!r} is no user of this host", "", "give a number or a user name") from None
+    return _account("uid", "user", text, lambda: pwd.getpwnam(text).pw_uid)
 
 
 def group(text: str) -> int:
     """A group id by number or by this host's group name."""
-    if text.isascii() and text.isdigit():
-        return number("gid", text, 0xFFFFFFFE)
     import grp
+    return _account("gid", "group", text, lambda: grp.getgrnam(text).gr_gid)
+
+
+def _account(option: str, kind: str, text: str, look_up: Callable[[], int]) -> int:
+    if text.isascii() and text.isdigit():
+        return number(option, text, 0xFFFFFFFE)
     try:
-        return grp.getgrnam(text).gr_gid
+        return look_up()
     except KeyError:
-        raise CliError("unknown-group", f"--gid {text!r} is no group of this host", "", "give a number or a group name") from None
+        raise CliError(f"unknown-{kind}", f"--{option} {text!r} is no {kind} of this host", "", f"give a number or a {kind} name") from None
 
 
 def group_of(uid: int) -> int | None:

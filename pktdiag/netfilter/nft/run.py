@@ -18,7 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
 
     from pktdiag.netfilter.nft.rule import Rule
-    from pktdiag.netfilter.nft.sets import Element, Set, SetStore
+    from pktdiag.netfilter.nft.set_elements import Element
+    from pktdiag.netfilter.nft.sets import Set, SetStore
 
 
 class Run:

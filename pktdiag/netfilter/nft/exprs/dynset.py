@@ -10,7 +10,8 @@ from pktdiag.netfilter.nft.exprs.limit import Limit
 from pktdiag.netfilter.nft.exprs.quota import Quota
 from pktdiag.netfilter.nft.registers import Doubt, Registers
 from pktdiag.netfilter.nft.run import Run
-from pktdiag.netfilter.nft.sets import Element, Set
+from pktdiag.netfilter.nft.set_elements import Element
+from pktdiag.netfilter.nft.sets import Set
 from pktdiag.netfilter.nft.verdict import BREAK
 from pktdiag.netfilter.nft.wire import optional_register, register, string, u32, u64, walk
 

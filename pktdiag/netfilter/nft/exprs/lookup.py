@@ -7,7 +7,8 @@ from pktdiag.netfilter.context import Unknown
 from pktdiag.netfilter.nft.exprs import Outcome
 from pktdiag.netfilter.nft.registers import Doubt, Registers, Var, doubt
 from pktdiag.netfilter.nft.run import Run
-from pktdiag.netfilter.nft.sets import ANONYMOUS, INTERVAL, Element, Set
+from pktdiag.netfilter.nft.set_elements import ANONYMOUS, INTERVAL, Element
+from pktdiag.netfilter.nft.sets import Set
 from pktdiag.netfilter.nft.verdict import BREAK, NFT_CONTINUE, name
 from pktdiag.netfilter.nft.wire import optional_register, register, string, u32
 

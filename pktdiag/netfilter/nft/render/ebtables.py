@@ -20,6 +20,7 @@ from pktdiag.netfilter.nft.exprs.target import Target
 from pktdiag.netfilter.nft.packet_bytes import LL_HEADER, NETWORK_HEADER
 from pktdiag.netfilter.nft.render.iptables import limit_rate, verdict_text
 from pktdiag.netfilter.nft.render.parts import NotTheirsError, Part
+from pktdiag.netfilter.nft.render.userdata import field
 from pktdiag.netfilter.nft.rule import Rule
 from pktdiag.netfilter.xt.base import mac_text
 from pktdiag.netfilter.xt.compat import render_match, render_target
@@ -151,9 +152,4 @@ def _among(ns: NamespaceView, rule: Rule, expressions: list[Expression], at: int
 
 def is_policy(userdata: bytes) -> bool:
     """UDATA_TYPE_EBTABLES_POLICY: the rule that stands for a user chain's policy (iptables/nft.h)."""
-    at = 0
-    while at + 2 <= len(userdata):
-        if userdata[at] == 1:
-            return True
-        at += 2 + userdata[at + 1]
-    return False
+    return field(userdata, 1) is not None

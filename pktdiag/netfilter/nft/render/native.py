@@ -13,6 +13,7 @@ from pktdiag.netfilter.nft.exprs.range_ import Range
 from pktdiag.netfilter.nft.render.context import Protocols, Statement
 from pktdiag.netfilter.nft.render.parts import Part
 from pktdiag.netfilter.nft.render.tree import Node
+from pktdiag.netfilter.nft.render.userdata import comment
 from pktdiag.netfilter.nft.rule import Rule
 
 TYPE_CHECKING = False
@@ -211,19 +212,8 @@ def native_parts(ns: NamespaceView, rule: Rule, expressions: list[Expression]) -
         # not what nft or the kernel would make: better named than guessed
         return [Part(f"[{each.__class__.__name__.lower()}]", at, at) for at, each in enumerate(expressions)]
     parts = [Part(each.text, each.first, each.last) for each in reader.statements if each.text]
-    text = _comment(rule.userdata)
+    text = comment(rule.userdata)
     if text is not None:
         last = len(expressions)
         parts.append(Part(f'comment "{text}"', last, last))
     return parts
-
-
-def _comment(userdata: bytes) -> str | None:
-    """NFTNL_UDATA_RULE_COMMENT: a list of (type, length, value) of libnftnl."""
-    at = 0
-    while at + 2 <= len(userdata):
-        kind, length = userdata[at], userdata[at + 1]
-        if kind == 0:
-            return userdata[at + 2 : at + 2 + length].partition(b"\0")[0].decode("utf-8", "surrogateescape")
-        at += 2 + length
-    return None

@@ -12,7 +12,8 @@ from pktdiag.model.record import NamedTuple
 from pktdiag.netfilter.nft import verdict as verdicts
 from pktdiag.netfilter.nft.render.datatypes import BITMASKS, HOST_ORDER, PREFIXED, STRINGS, TYPE_BITS, TYPE_NAMES, format_flags
 from pktdiag.netfilter.nft.render.tree import Node, constant, number, prefix_length
-from pktdiag.netfilter.nft.sets import (
+from pktdiag.netfilter.nft.render.userdata import comment, field
+from pktdiag.netfilter.nft.set_elements import (
     ANONYMOUS,
     CATCHALL,
     CONCAT,
@@ -22,10 +23,9 @@ from pktdiag.netfilter.nft.sets import (
     MAP,
     OBJECT,
     Element,
-    Set,
     SetInfo,
-    SetStore,
 )
+from pktdiag.netfilter.nft.sets import Set, SetStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def elements_met(ns: NamespaceView, rule: Rule, met: list[tuple[Set, Element, by
     texts: list[str] = []
     found: list[dict[str, str]] = []
     for table, element, key in met:
-        text, comment = element_text(reader, table, element, key), comment_of(element.userdata)
+        text = element_text(reader, table, element, key)
         kind = "map" if table.info.flags & MAP else "set"
         texts.append(f"element {text} of {kind} {table.name}")
-        found.append({"set": table.name, "element": text, "comment": comment})
+        found.append({"set": table.name, "element": text, "comment": comment(element.userdata) or ""})
     return " and ".join(texts), {"elements": found}
 
 
@@ -76,17 +76,6 @@ def element_text(reader: Reader, found: Set, element: Element, key: bytes) -> st
         fields = [each._replace(host=False) for each in fields]
     text = "*" if element.flags & CATCHALL else _key_text(reader, element._replace(key=key, key_end=None), fields)
     return text + _data(reader, found, element)
-
-
-def comment_of(userdata: bytes) -> str:
-    """NFTNL_UDATA_SET_ELEM_COMMENT (libnftnl udata.h), "" for none."""
-    at = 0
-    while at + 2 <= len(userdata):
-        kind, length = userdata[at], userdata[at + 1]
-        if kind == 0:
-            return userdata[at + 2 : at + 2 + length].split(b"\0")[0].decode("utf-8", "surrogateescape")
-        at += 2 + length
-    return ""
 
 
 def _store(reader: Reader) -> SetStore:
@@ -111,13 +100,8 @@ def data_fields(info: SetInfo) -> list[FieldType]:
 
 def _host(userdata: bytes, wanted: int) -> bool:
     """NFTNL_UDATA_SET_KEYBYTEORDER (0) or DATABYTEORDER (1): plain integers have no byte order of their own."""
-    at = 0
-    while at + 2 <= len(userdata):
-        kind, length = userdata[at], userdata[at + 1]
-        if kind == wanted and length == 4:
-            return int.from_bytes(userdata[at + 2 : at + 6], sys.byteorder) == 1
-        at += 2 + length
-    return False
+    order = field(userdata, wanted)
+    return order is not None and len(order) == 4 and int.from_bytes(order, sys.byteorder) == 1
 
 
 def declared_fields(type_id: int, length: int, host: bool = False) -> list[FieldType]:
@@ -237,9 +221,9 @@ def _data(reader: Reader, found: Set, element: Element) -> str:
         from pktdiag.netfilter.nft.render.datatypes import duration
 
         tail += f" timeout {duration(element.timeout)}"
-    comment = comment_of(element.userdata)
-    if comment:
-        tail += f' comment "{comment}"'
+    said = comment(element.userdata)
+    if said is not None:
+        tail += f' comment "{said}"'
     if info.flags & OBJECT:
         return f'{tail} : "{element.objref}"'
     if not info.flags & MAP:
