@@ -28,6 +28,12 @@ def test_every_prediction_is_true(seed: int) -> None:
     assert summary.fleeting <= CASES // 50
 
 
+def test_rules_of_real_programs() -> None:
+    summary = judge.run(300, SEEDS[0], jobs=2, progress=False, program="any")
+    assert summary.cases >= 300
+    assert not [f"{m['host']}:{m['packet']} {m['verdict']} {m['mismatches'][0]}" for m in summary.wrong], "scripts/judge --program any --only HOST:PACKET"
+
+
 @pytest.mark.parametrize("name", QUICK_FAULTS)
 def test_a_fault_is_found(name: str) -> None:
     assert name in faults.FAULTS
