@@ -25,7 +25,8 @@ def document(trace: Trace, question: Question, places: Places) -> dict[str, Any]
     return {
         "schema": SCHEMA, "verdict": trace.verdict, "summary": trace.summary,
         "question": {"netns": question.netns, **_name(places, question.netns), "ingress": question.ingress,
-                     "packet": {**packet(question.packet), "mark": question.mark}, "state": question.state, "uid": question.uid},
+                     "packet": {**packet(question.packet), "mark": question.mark}, "state": question.state, "uid": question.uid,
+                     "gid": question.gid},
         "request": leg(trace.request, places),
         "reply": leg(trace.reply, places) if trace.reply is not None else None,
         "fixes": [{"why": fix.why, "commands": list(fix.commands), "verified": fix.verified} for fix in trace.fixes],
