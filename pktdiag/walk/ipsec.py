@@ -55,7 +55,7 @@ def sends(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, asked: Packet) -> 
     elif skb.extra.get("answer_kind") not in (None, "udp-reply"):  # icmp_route_lookup() asks once more, the other way round
         walk.unsure(ns, "routing", out, skb, f"whether the kernel may send its answer under the IPsec policy {found.text()}")
     else:
-        walk.drop(ns, "routing", out, skb, "XFRM_POLICY", f"The sender gets EPERM: blocked by the IPsec policy {found.text()}.",
+        walk.drop(ns, "routing", out, skb, "XFRM_POLICY", f"Blocked by the IPsec policy {found.text()}; the sender gets EPERM.",
                   cause="ipsec-policy")
     return False
 

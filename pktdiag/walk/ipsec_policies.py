@@ -16,7 +16,7 @@ from pktdiag.netfilter.nft.wire import attributes
 IN, OUT, FORWARD = 0, 1, 2
 NAMES = ("in", "out", "fwd")
 ALLOW, BLOCK = 0, 1
-_U32, _MARK = Struct("=I"), Struct("=II")
+_U32, _PAIR = Struct("=I"), Struct("=II")
 _SELECTOR = Struct("=16s16s2s2s2s2sHBBB3xII")
 _AT, _LENGTH = 152, 168
 """Where the priority stands in struct xfrm_userpolicy_info, behind selector and lifetimes; the index, direction and action follow. And
@@ -31,6 +31,8 @@ class Policy(NamedTuple):
     """IN, OUT, FORWARD; above: a socket's own."""
     action: int
     priority: int
+    number: int
+    """By which the kernel knows it; unique in its namespace."""
     family: int
     src: tuple[bytes, int]
     """Address and prefix length."""
@@ -77,13 +79,13 @@ def decode(payload: bytes) -> Policy:
     """Raises struct.error for one that is cut off."""
     dst, src, dport, dmask, sport, smask, family, dst_length, src_length, proto, ifindex, _uid = _SELECTOR.unpack_from(payload)
     size = 4 if family == AF_INET else 16
-    priority = _U32.unpack_from(payload, _AT)[0]
+    priority, number = _PAIR.unpack_from(payload, _AT)
     direction, action = payload[_AT + 8], payload[_AT + 9]
     found = attributes(payload, _LENGTH)
-    mark = _MARK.unpack_from(found.get(XFRMA_MARK, bytes(8)))
+    mark = _PAIR.unpack_from(found.get(XFRMA_MARK, bytes(8)))
     ports = tuple((int.from_bytes(port, "big"), int.from_bytes(mask, "big")) for port, mask in ((sport, smask), (dport, dmask)))
-    return Policy(direction, action, priority, family, (src[:size], src_length), (dst[:size], dst_length), proto, ports[0], ports[1],
-                  ifindex, (mark[0], mark[1]), XFRMA_TMPL in found, bool(found.get(XFRMA_POLICY_TYPE, b"\0")[0]),
+    return Policy(direction, action, priority, number, family, (src[:size], src_length), (dst[:size], dst_length), proto,
+                  ports[0], ports[1], ifindex, (mark[0], mark[1]), XFRMA_TMPL in found, bool(found.get(XFRMA_POLICY_TYPE, b"\0")[0]),
                   _U32.unpack_from(found.get(XFRMA_IF_ID, bytes(4)))[0])
 
 

@@ -192,6 +192,19 @@ def test_a_policy_rule_that_refuses(lab: Lab) -> None:
     assert lab.send(lab.web, APP, 5000) == "answered"
 
 
+@pytest.mark.parametrize(("direction", "ns"), [("fwd", "host"), ("out", "host"), ("out", "web"), ("in", "app")])
+def test_an_ipsec_policy_that_blocks(lab: Lab, direction: str, ns: str) -> None:
+    where = getattr(lab, ns)
+    lab.sh(f"ip xfrm policy add src 172.30.0.0/24 dst {APP}/32 dir {direction} action block priority 7", where)
+    lab.serve(lab.app, 5000)
+    port = sport()
+    answer = lab.why(f"ns:{lab.web}:{port}", f"{APP}:5000/udp")
+    assert "IPsec policy" in answer["summary"] and f"dir {direction}" in answer["summary"] and answer["request"]["drop"]["reason"] == "XFRM_POLICY"
+    lab.judge(lab.web, APP, 5000, port, answer, "EPERM" if ns == "web" else "silence")
+    lab.mend(answer["fixes"][0])
+    assert lab.send(lab.web, APP, 5000) == "answered"
+
+
 def test_no_route_at_all(lab: Lab) -> None:
     port = sport()
     answer = lab.why(f"ns:{lab.web}:{port}", "192.0.2.1:53/udp")

@@ -6,7 +6,7 @@ and at the host, never at who the user is.
 
 from __future__ import annotations
 
-from pktdiag.explain.causes import bridge, conntrack, forwarding, listener, neighbours, routing, rules, sizes, tproxy
+from pktdiag.explain.causes import bridge, conntrack, forwarding, ipsec, listener, neighbours, routing, rules, sizes, tproxy
 from pktdiag.explain.causes.case import Case, Finding
 from pktdiag.explain.causes.words import at, capital, rejected, sentence
 
@@ -29,6 +29,7 @@ _BY_CAUSE = {
     "conntrack-clash": conntrack.clash,
     "summed-before": conntrack.summed_before,
     "hairpin": bridge.hairpin,
+    "ipsec-policy": ipsec.blocked,
     "bridge-mtu": sizes.does_not_fit,
     "peer-mtu": sizes.does_not_fit,
 }

@@ -90,5 +90,11 @@ class ForgetConnection(NamedTuple):
     orig: ConntrackTuple
 
 
+class RemoveIpsecPolicy(NamedTuple):
+    netns: str
+    payload: bytes
+    """As the view has it."""
+
+
 Change = (SetSysctl | InsertNftRule | AddNatChain | InsertLegacyRule | ChangeLink | AddRoute | RemoveRoute | AddRouteRule
-          | RemoveRouteRule | ForgetConnection)
+          | RemoveRouteRule | ForgetConnection | RemoveIpsecPolicy)

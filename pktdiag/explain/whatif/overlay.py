@@ -15,6 +15,7 @@ from pktdiag.explain.whatif.changes import (
     ForgetConnection,
     InsertLegacyRule,
     InsertNftRule,
+    RemoveIpsecPolicy,
     RemoveRoute,
     RemoveRouteRule,
     SetSysctl,
@@ -99,6 +100,11 @@ class OverlayNamespace:
         found = self._base.conntrack_get(tuple_, reply, zone)
         gone = [change.orig for change in self._changes if isinstance(change, ForgetConnection)]
         return None if found is not None and found.orig in gone else found
+
+    def xfrm_policies(self) -> tuple[tuple[bytes, ...], bytes]:
+        policies, defaults = self._base.xfrm_policies()
+        gone = {change.payload for change in self._changes if isinstance(change, RemoveIpsecPolicy)}
+        return tuple(policy for policy in policies if policy not in gone), defaults
 
     def sysctl(self, path: str) -> str | None:
         for change in self._changes:
