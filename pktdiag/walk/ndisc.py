@@ -86,6 +86,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     mine = any(item.ifindex == dev.ifindex and item.local == target and not item.flags & addr.IFA_F_TENTATIVE
                for item in ns.addresses(AF_INET6))
     if not (_hears(ns, dev, skb.packet.dst) if addr.is_multicast(skb.packet.dst) else addr.is_local(ns, skb.packet.dst)):
+        if not solicitation and not addr.is_multicast(skb.packet.dst):
+            _astray(walk, ns, dev, skb, target)
         return
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
         return
@@ -102,6 +104,16 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         return
     neighbour.learn(walk, ns, dev, skb.packet.src, mac)
     _send(walk, ns, dev, ADVERTISEMENT, target if mine else _own_source(ns, dev, skb.packet.src), skb.packet.src, target, mac)
+
+
+def _astray(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, target: bytes) -> None:
+    """An answer that a rule (DNPT) has given another destination is forwarded like any packet. Where its way leads through the neighbour
+    that it is the answer about, it waits for that neighbour itself, in the queue of those that fail together (neigh_invalidate)."""
+    if not addr.conf(ns, AF_INET6, "all", "forwarding") and not addr.conf(ns, AF_INET6, dev.name, "forwarding"):
+        return
+    decision = route.output(walk, ns, Packet(src=bytes(16), dst=skb.packet.dst, proto=IPPROTO_ICMPV6))
+    if decision.kind == "unicast" and decision.oif == dev.ifindex and (decision.gateway or skb.packet.dst) == target:
+        walk.memory.setdefault("answers astray", set()).add((ns.id, dev.ifindex, target))
 
 
 def _hears(ns: NamespaceView, dev: Link, group: bytes) -> bool:
