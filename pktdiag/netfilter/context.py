@@ -212,7 +212,7 @@ class Skb:
         return other
 
     def clone(self) -> Skb:
-        """skb_clone(): a copy with the same bytes in memory, as long as nobody asks for bytes of their own (skb_ensure_writable) to write."""
+        """skb_clone(): a copy with the same bytes, as long as nobody asks for bytes of their own to write (skb_ensure_writable)."""
         clones = self.extra.setdefault("clones", [self])
         other = self.copy()
         clones.append(other)  # type: ignore[attr-defined]

@@ -27,6 +27,8 @@ from pktdiag.walk.hook import run_hook
 from pktdiag.walk.state import Walk
 
 SOLICITATION, ADVERTISEMENT = 135, 136
+_POLICY_IN, _POLICY_OUT = 0, 1
+"""``ipsec_policies.IN``, ``OUT``."""
 
 
 def solicited_node(address: bytes) -> bytes:
@@ -63,13 +65,22 @@ def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: 
     skb.extra["ndisc"] = (target, dev.mac)
     skb.extra["kernel socket"] = ns.id  # ndisc_alloc_skb(): net->ipv6.ndisc_sk owns it
     skb.extra["notrack"] = True  # nf_conntrack leaves neighbour discovery untracked (icmpv6_error)
-    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
+    if not _allowed(walk, ns, dev, skb, _POLICY_OUT) or \
+            not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
         return
     # ndisc_alloc_skb() sets skb->dev, which ip6_output() hands to POSTROUTING as the device the packet came in on.
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, dev, dev, "postrouting"):
         return
     skb.src_mac, skb.dst_mac = dev.mac, dst_mac
     device.transmit(walk, ns, dev, skb)
+
+
+def _allowed(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, direction: int) -> bool:
+    if not any(ns.xfrm_policies()):
+        return True
+    from pktdiag.walk import ipsec
+
+    return ipsec.discovers(walk, ns, dev, skb, direction)
 
 
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
@@ -89,7 +100,8 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         if not solicitation and not addr.is_multicast(skb.packet.dst):
             _astray(walk, ns, dev, skb, target)
         return
-    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input") or \
+            not _allowed(walk, ns, dev, skb, _POLICY_IN):
         return
     if skb.packet.ttl != 255:  # ndisc_rcv(): forged, as far as it can tell
         walk.drop(ns, "neighbour", dev, skb, "IPV6_NDISC_HOP_LIMIT", f"Neighbour discovery came in on {dev.name} with hop limit "
