@@ -121,7 +121,7 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
 def _astray(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, target: bytes) -> None:
     """An answer that a rule (DNPT) has given another destination is forwarded like any packet. Where its way leads through the neighbour
     that it is the answer about, it waits for that neighbour itself, in the queue of those that fail together (neigh_invalidate)."""
-    if not addr.conf(ns, AF_INET6, "all", "forwarding") and not addr.conf(ns, AF_INET6, dev.name, "forwarding"):
+    if not route.forwards6(ns, dev):
         return
     decision = route.output(walk, ns, Packet(src=bytes(16), dst=skb.packet.dst, proto=IPPROTO_ICMPV6))
     if decision.kind == "unicast" and decision.oif == dev.ifindex and (decision.gateway or skb.packet.dst) == target:
