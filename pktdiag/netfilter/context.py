@@ -211,6 +211,20 @@ class Skb:
         other.extra = dict(self.extra)
         return other
 
+    def clone(self) -> Skb:
+        """skb_clone(): a copy with the same bytes, as long as nobody asks for bytes of their own to write (skb_ensure_writable)."""
+        clones = self.extra.setdefault("clones", [self])
+        other = self.copy()
+        clones.append(other)  # type: ignore[attr-defined]
+        return other
+
+    def overwrite(self, packet: Packet) -> None:
+        """Written in place, without skb_ensure_writable(): all clones that have not been written to since are written to as well."""
+        old, self.packet = self.packet, packet
+        for other in self.extra.get("clones", ()):  # type: ignore[attr-defined]
+            if other.packet is old:
+                other.packet = packet
+
 
 class HookResult(NamedTuple):
     """What a hook (or one entry of it) decided."""

@@ -2,7 +2,7 @@
 to many, or up to the host.
 
 Sources: net/bridge/br_input.c (br_handle_frame, br_handle_frame_finish, br_pass_frame_up), br_device.c (br_dev_xmit),
-br_forward.c (br_forward, br_flood, should_deliver, br_dev_queue_push_xmit).
+br_forward.c (br_forward, br_flood, deliver_clone, should_deliver, br_dev_queue_push_xmit).
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def forward(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: Skb
     why = _should_deliver(walk, ns, br, came, to, skb) if to is not None else f"{ethernet.text(skb.dst_mac)} is the bridge's own address"
     if to is not None and not why:
         walk.step(ns, "bridge", br, f"{br.name}: {ethernet.text(skb.dst_mac)} is behind port {to.name}.")
-        _send_through(walk, ns, br, came, to, skb.copy() if keep else skb)
+        _send_through(walk, ns, br, came, to, skb.clone() if keep else skb)
     elif not keep:
         back = came is not None and to is not None and came.ifindex == to.ifindex and not to.port.get("hairpin")
         walk.drop(ns, "bridge", to if back else br, skb, "NOT_SPECIFIED", f"{br.name} does not forward it: {why}.",
@@ -274,8 +274,8 @@ def _to_ports(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, skb: S
     elif len(chosen) > 1:
         chosen = _in_order(ns, br, chosen)
     for port in chosen[:-1]:
-        _send_through(walk, ns, br, came, port, skb.copy())
-    _send_through(walk, ns, br, came, chosen[-1], skb.copy() if keep else skb)
+        _send_through(walk, ns, br, came, port, skb.clone())
+    _send_through(walk, ns, br, came, chosen[-1], skb.clone() if keep else skb)
 
 
 def _send_through(walk: Walk, ns: NamespaceView, br: Link, came: Link | None, to: Link, skb: Skb) -> None:

@@ -54,6 +54,7 @@ def out_of(walk: Walk, ns: NamespaceView, skb: Skb, out: Link) -> None:
 
 def _copy(skb: Skb) -> Skb:
     made = skb.copy()
+    made.extra.pop("clones", None)  # pskb_copy(): with a header of its own
     made.extra["duplicate"] = True
     return made
 

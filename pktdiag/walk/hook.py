@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pktdiag.model.host import Link
-from pktdiag.model.kernel import NFPROTO_NETDEV
+from pktdiag.model.kernel import NFPROTO_NETDEV, PACKET_LOOPBACK
 from pktdiag.model.view import NamespaceView, Unreadable
 from pktdiag.netfilter import hooks
 from pktdiag.netfilter.context import HookContext, HookResult, Skb
+from pktdiag.walk import ethernet
 from pktdiag.walk.services import services_of
 from pktdiag.walk.state import Walk
 
@@ -73,5 +74,10 @@ def _forward_frame(walk: Walk, ns: NamespaceView, stage: str, device: Link | Non
         from pktdiag.walk import neighbour as link_layer
 
         link_layer.output(walk, ns, target, neighbour, skb)
+        return
+    if skb.pkt_type == PACKET_LOOPBACK and ethernet.has_header(target):
+        # nf_do_netdev_egress() puts back mac_len bytes, and what dev_loopback_xmit() looped has no link header.
+        walk.drop(ns, stage, target, skb, "UNHANDLED_PROTO", f"The packet was looped back without an Ethernet header, and {target.name} "
+                  "sends it as it is: its first bytes are taken for one.", rule=result.rule, cause="headless-copy")
         return
     stage_of_device.transmit(walk, ns, target, skb)

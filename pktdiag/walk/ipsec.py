@@ -2,7 +2,7 @@
 
 Only namespaces that have policies come here (``collect`` asks for them once). Sources: net/xfrm/xfrm_policy.c (__xfrm_policy_check,
 xfrm_lookup_with_ifid), net/ipv4/ip_forward.c, net/ipv6/ip6_output.c (ip6_forward), net/ipv4/route.c (ip_route_output_flow),
-net/ipv4/{udp,tcp_ipv4,icmp,ip_input}.c and their IPv6 twins.
+net/ipv4/{udp,tcp_ipv4,icmp,ip_input}.c and their IPv6 twins, net/ipv6/route.c (icmp6_dst_alloc).
 """
 
 from __future__ import annotations
@@ -57,6 +57,23 @@ def sends(walk: Walk, ns: NamespaceView, out: Link, skb: Skb, asked: Packet) -> 
     else:
         walk.drop(ns, "routing", out, skb, "XFRM_POLICY", f"Blocked by the IPsec policy {found.text()}; the sender gets EPERM.",
                   cause="ipsec-policy")
+    return False
+
+
+def discovers(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, direction: int) -> bool:
+    """Neighbour discovery is under policies like any packet: icmp6_dst_alloc() asks xfrm_lookup() for what ndisc_send_skb() sends, and
+    icmpv6_rcv() checks what comes in before ndisc_rcv() sees it. What is blocked ends without a word. Solicitations go to a group, so a
+    policy for the network's own addresses has only the advertisements."""
+    found = _found(walk, ns, skb.packet, 0 if direction == OUT else skb.mark, direction)
+    if found is None or (isinstance(found, Policy) and found.action == ALLOW):
+        return True
+    if isinstance(found, str):
+        walk.unsure(ns, "neighbour", dev, skb, found)
+    else:
+        from pktdiag.walk import neighbour
+
+        way = "sent" if direction == OUT else "heard"
+        neighbour.note(walk, ns, dev, f"On {dev.name} it is not {way}: blocked by the IPsec policy {found.text()}.", "ipsec-policy")
     return False
 
 

@@ -27,6 +27,8 @@ from pktdiag.walk.hook import run_hook
 from pktdiag.walk.state import Walk
 
 SOLICITATION, ADVERTISEMENT = 135, 136
+_POLICY_IN, _POLICY_OUT = 0, 1
+"""``ipsec_policies.IN``, ``OUT``."""
 
 
 def solicited_node(address: bytes) -> bytes:
@@ -63,13 +65,22 @@ def _send(walk: Walk, ns: NamespaceView, dev: Link, kind: int, src: bytes, dst: 
     skb.extra["ndisc"] = (target, dev.mac)
     skb.extra["kernel socket"] = ns.id  # ndisc_alloc_skb(): net->ipv6.ndisc_sk owns it
     skb.extra["notrack"] = True  # nf_conntrack leaves neighbour discovery untracked (icmpv6_error)
-    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
+    if not _allowed(walk, ns, dev, skb, _POLICY_OUT) or \
+            not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_OUT, skb, None, dev, "output"):
         return
     # ndisc_alloc_skb() sets skb->dev, which ip6_output() hands to POSTROUTING as the device the packet came in on.
     if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_POST_ROUTING, skb, dev, dev, "postrouting"):
         return
     skb.src_mac, skb.dst_mac = dev.mac, dst_mac
     device.transmit(walk, ns, dev, skb)
+
+
+def _allowed(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, direction: int) -> bool:
+    if not any(ns.xfrm_policies()):
+        return True
+    from pktdiag.walk import ipsec
+
+    return ipsec.discovers(walk, ns, dev, skb, direction)
 
 
 def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
@@ -86,8 +97,11 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
     mine = any(item.ifindex == dev.ifindex and item.local == target and not item.flags & addr.IFA_F_TENTATIVE
                for item in ns.addresses(AF_INET6))
     if not (_hears(ns, dev, skb.packet.dst) if addr.is_multicast(skb.packet.dst) else addr.is_local(ns, skb.packet.dst)):
+        if not solicitation and not addr.is_multicast(skb.packet.dst):
+            _astray(walk, ns, dev, skb, target)
         return
-    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input"):
+    if not run_hook(walk, ns, NFPROTO_IPV6, NF_INET_LOCAL_IN, skb, dev, None, "input") or \
+            not _allowed(walk, ns, dev, skb, _POLICY_IN):
         return
     if skb.packet.ttl != 255:  # ndisc_rcv(): forged, as far as it can tell
         walk.drop(ns, "neighbour", dev, skb, "IPV6_NDISC_HOP_LIMIT", f"Neighbour discovery came in on {dev.name} with hop limit "
@@ -102,6 +116,16 @@ def receive(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb) -> None:
         return
     neighbour.learn(walk, ns, dev, skb.packet.src, mac)
     _send(walk, ns, dev, ADVERTISEMENT, target if mine else _own_source(ns, dev, skb.packet.src), skb.packet.src, target, mac)
+
+
+def _astray(walk: Walk, ns: NamespaceView, dev: Link, skb: Skb, target: bytes) -> None:
+    """An answer that a rule (DNPT) has given another destination is forwarded like any packet. Where its way leads through the neighbour
+    that it is the answer about, it waits for that neighbour itself, in the queue of those that fail together (neigh_invalidate)."""
+    if not route.forwards6(ns, dev):
+        return
+    decision = route.output(walk, ns, Packet(src=bytes(16), dst=skb.packet.dst, proto=IPPROTO_ICMPV6))
+    if decision.kind == "unicast" and decision.oif == dev.ifindex and (decision.gateway or skb.packet.dst) == target:
+        walk.memory.setdefault("answers astray", set()).add((ns.id, dev.ifindex, target))
 
 
 def _hears(ns: NamespaceView, dev: Link, group: bytes) -> bool:

@@ -274,6 +274,12 @@ def _failed(walk: Walk, ns: NamespaceView, dev: Link, next_hop: bytes, skb: Skb)
     """neigh_invalidate() after three unanswered requests: an ICMP error to the sender (dst_link_failure)."""
     from pktdiag.walk import icmp
 
+    found = entry(ns, dev, next_hop)
+    if found is not None and not found.state & NUD_VALID and (ns.id, dev.ifindex, next_hop) in walk.memory.get("answers astray", ()):
+        # Each error about the answers that wait in front may need this neighbour, too: it is asked for again and never done with.
+        walk.unsure(ns, "neighbour", dev, skb, f"what waits for {format_address(next_hop)} in front of it: answers to neighbour discovery "
+                    "that a rule has given another destination")
+        return
     v4 = len(next_hop) == 4
     readable = True
     if skb.packet.ip_options:

@@ -46,7 +46,7 @@ XMIT_ERROR = "xmit error"
 """Key of ``Walk.memory``: a device has refused what it was just given, and says so to who gave it."""
 
 _RANK = {DELIVERED: 0, LEFT_HOST: 1, DEPENDS: 2, REJECTED: 3}
-_BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy"))
+_BYSTANDER_CAUSES = frozenset(("otherhost", "flood-copy", "headless-copy"))
 
 
 def rank(fate: Fate) -> tuple[int, bool, bool]:

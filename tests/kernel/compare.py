@@ -199,8 +199,11 @@ class Judgement:
                 return  # a SYN-ACK whose segment size, changed by a rule, does not say whose it is
             if proto == 6 and moved.get("TcpInSegs") and not moved.get("TcpOutRsts") and (
                     not set(reasons) - {"OTHERHOST"} or moved.get("TcpOutSegs")
-                    or (moved.get("TcpExtListenDrops") and not moved.get("TcpExtListenOverflows") and self._redirected())):
-                return  # a listener took it, and its SYN-ACK was lost before any tap could show whose it was
+                    or (moved.get("TcpExtListenDrops") and not moved.get("TcpExtListenOverflows"))):
+                # A listener took it, and its SYN-ACK was lost before any tap could show whose it was. Drops do not tell against it: the
+                # SYN is freed without an event, and what is allocated in its place (a multicast report, the sender's next try) is
+                # another packet at its address. Only a listener counts in ListenDrops (tcp_conn_request).
+                return
             if proto in (6, 17) and not self._own_socket(who.socket if who else None):
                 self._add("verdict", f"predicted delivered to {who}, but no listener got it; drops {truth.drops}")
                 return
@@ -399,6 +402,11 @@ class Judgement:
                         s.kind == "nd" for s in self.truth.arp):
                     # Rules drop neighbour discovery, or answer it, too; and a device has its multicast route only once link watch has
                     # seen its carrier, on 6.1 up to a second later (net/core/link_watch.c, net/ipv6/addrconf.c: addrconf_notify).
+                    continue
+                if counter in ("Ip6OutNoRoutes", "Ip6InAddrErrors") and got > want and any(s.kind == "nd" for s in self.truth.arp) and any(
+                        item["do"] == "xt" and "NPT " in item["line"] for item in self.built.host["items"]):
+                    # An advertisement that NPT has given another destination is routed: no further where nothing is forwarded (ip6_forward),
+                    # and the error about it to nowhere.
                     continue
                 if counter == "IpOutNoRoutes" and self.sender.tag.proto == 1:
                     continue  # ping sockets count it, raw sockets do not: the question cannot tell which is meant

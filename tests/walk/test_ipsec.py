@@ -17,8 +17,8 @@ PLACES = {"output": ("a", "out"), "forward": ("b", "fwd"), "forward-out": ("b", 
           "answer-input": ("a", "in")}
 
 
-def road(*policies: str, version: int = 4, kinds: tuple[tuple[str, Any, int], ...] = ()) -> Host:
-    """a -- b -- c, with neighbours made by hand, since ICMPv6 as a whole may be blocked."""
+def road(*policies: str, version: int = 4, kinds: tuple[tuple[str, Any, int], ...] = (), by_hand: bool = True) -> Host:
+    """a -- b -- c. ``by_hand``: with neighbours made so, since ICMPv6 as a whole may be blocked."""
     src, dst, _ = ENDS[version]
     far = "10.{}.0.{}" if version == 4 else "2001:db8:{}::{}"
     size, nodad = ("24", "") if version == 4 else ("64", " nodad")
@@ -26,8 +26,9 @@ def road(*policies: str, version: int = 4, kinds: tuple[tuple[str, Any, int], ..
              "b: link add b1 address 02:00:00:00:11:01 type veth peer name c0 address 02:00:00:00:12:00 netns NETNS(c)"]
     for ns, dev, segment, number, mac in (("a", "a0", 1, 1, "11:00"), ("b", "b0", 1, 2, "10:00"), ("b", "b1", 2, 1, "12:00"),
                                           ("c", "c0", 2, 2, "11:01")):
-        parts += [f"{ns}: link set {dev} up", f"{ns}: addr add {far.format(segment, number)}/{size} dev {dev}{nodad}",
-                  f"{ns}: neigh replace {far.format(segment, 3 - number)} lladdr 02:00:00:00:{mac} dev {dev}"]
+        parts += [f"{ns}: link set {dev} up", f"{ns}: addr add {far.format(segment, number)}/{size} dev {dev}{nodad}"]
+        if by_hand:
+            parts.append(f"{ns}: neigh replace {far.format(segment, 3 - number)} lladdr 02:00:00:00:{mac} dev {dev}")
     parts += [f"a: route add default via {far.format(1, 2)}", f"c: route add default via {far.format(2, 1)}",
               "b: sysctl net/ipv4/ip_forward=1", "b: sysctl net/ipv6/conf/all/forwarding=1"]
     wild = "0.0.0.0" if version == 4 else "::"
@@ -41,10 +42,7 @@ def road(*policies: str, version: int = 4, kinds: tuple[tuple[str, Any, int], ..
 
 def blocked(ns: str, direction: str, version: int) -> Host:
     net = ENDS[version][2]
-    made = road(f"{ns}: xfrm policy add dir {direction} src {net} dst {net} action block priority 10", version=version)
-    if (ns, direction) == PLACES["answer-output"]:  # nothing tells a SYN that a listener took from one that met none, without its SYN-ACK
-        made["packets"] = [packet for packet in made["packets"] if (packet["how"], packet["dport"]) != ("raw", 80)]
-    return made
+    return road(f"{ns}: xfrm policy add dir {direction} src {net} dst {net} action block priority 10", version=version)
 
 
 UDP = (("socket", "udp", 53), ("socket", "tcp", 80), ("raw", "udp", 53))
@@ -62,6 +60,13 @@ HOSTS = {f"{name}-{version}": blocked(ns, direction, version) for version in (4,
                                                         "dport": 53}]},
     "another-direction": road("b: xfrm policy add dir in src 0.0.0.0/0 dst 0.0.0.0/0 action block", kinds=UDP),
 }
+HOSTS |= {f"discovery-{name}": road(f"{ns}: xfrm policy add dir {direction} src ::/0 dst {dst} proto ipv6-icmp action {action}",
+                                    "b: listen udp :: 53", version=6, by_hand=False)
+          | {"packets": [{"how": "socket", "ns": "a", "proto": "udp", "src": "", "dst": "2001:db8:1::2", "sport": 20000, "dport": 53}]}
+          for name, ns, direction, dst, action in (
+              ("not-asked", "a", "out", "::/0", "block"), ("asked-of-a-group", "a", "out", ENDS[6][2], "block"),
+              ("not-heard", "b", "in", "::/0", "block"), ("not-answered", "b", "out", ENDS[6][2], "block"),
+              ("answer-not-heard", "a", "in", ENDS[6][2], "block"), ("allowed", "a", "out", "::/0", "allow"))}
 TRANSFORMED = road("a: xfrm policy add dir out src 10.0.0.0/8 dst 10.0.0.0/8 tmpl src 10.1.0.1 dst 10.2.0.2 proto esp mode transport", kinds=UDP)
 
 
@@ -89,6 +94,13 @@ def test_both_ends_of_the_selectors_were_seen(judged: dict[str, list[Any]]) -> N
     assert {verdict for _, verdict, *_ in judged["protocol-and-port"]} == {"dropped", "delivered"}
     assert {verdict for _, verdict, *_ in judged["lowest-priority"]} == {"delivered"}
     assert {verdict for _, verdict, *_ in judged["oldest-of-equals"]} == {"dropped"}
+
+
+def test_discovery_is_under_policies(judged: dict[str, list[Any]]) -> None:
+    """A solicitation goes to a group: a policy for the network's own addresses has only what answers it."""
+    found = {name.removeprefix("discovery-"): judged[name][0][1] for name in HOSTS if name.startswith("discovery-")}
+    assert {name for name, verdict in found.items() if verdict == "delivered"} == {"asked-of-a-group", "allowed"}
+    assert set(found.values()) == {"delivered", "rejected"}
 
 
 def test_what_is_transformed_is_not_followed(judged: dict[str, list[Any]]) -> None:

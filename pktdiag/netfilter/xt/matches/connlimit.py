@@ -35,7 +35,8 @@ def evaluate(info: ConnLimit, ctx: HookContext) -> Tri:
         return hotdrop(ctx)
     side = "destination" if info.flags & DADDR else "source"
     more = "at most" if info.flags & INVERT else "more than"
-    return Unknown(f"its {side} network (/{info.prefix}) has {more} {info.limit} connections open through this rule")
+    whose = "neighbour discovery's" if "ndisc" in ctx.skb.extra else "its"  # counted by itself, before the packet that waits for it
+    return Unknown(f"{whose} {side} network (/{info.prefix}) has {more} {info.limit} connections open through this rule")
 
 
 def render(info: ConnLimit, family: int) -> str:

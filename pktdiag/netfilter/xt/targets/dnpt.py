@@ -13,5 +13,5 @@ def evaluate(info: Npt, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
     new = translate(info, ctx.skb.packet.dst)
     if new is None:
         return HookResult("drop", "NETFILTER_DROP", rule, "DNPT cannot translate this destination", "icmpv6 parameter problem", "npt")
-    ctx.skb.packet = with_quoted(info, ctx.skb.packet._replace(dst=new), source=True)
+    ctx.skb.overwrite(with_quoted(info, ctx.skb.packet._replace(dst=new), source=True))
     return None

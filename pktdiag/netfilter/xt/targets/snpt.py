@@ -1,4 +1,8 @@
-"""SNPT: stateless IPv6 prefix translation of the source. net/ipv6/netfilter/ip6t_NPT.c: ip6t_snpt_tg."""
+"""SNPT: stateless IPv6 prefix translation of the source. net/ipv6/netfilter/ip6t_NPT.c: ip6t_snpt_tg.
+
+It writes the address where it stands, without skb_ensure_writable(): the other copies of a flooded frame are translated with this one,
+and a rule that looks for the old prefix meets the first of them only.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +68,7 @@ def evaluate(info: Npt, ctx: HookContext, rule: RuleRef | None) -> HookResult | 
     new = translate(info, ctx.skb.packet.src)
     if new is None:
         return HookResult("drop", "NETFILTER_DROP", rule, "SNPT cannot translate this source address", "icmpv6 parameter problem", "npt")
-    ctx.skb.packet = with_quoted(info, ctx.skb.packet._replace(src=new), source=False)
+    ctx.skb.overwrite(with_quoted(info, ctx.skb.packet._replace(src=new), source=False))
     return None
 
 
