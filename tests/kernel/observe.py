@@ -7,7 +7,7 @@ import select
 import time
 from typing import NamedTuple
 
-from .build import Built, Listener
+from .build import SLOWER, Built, Listener
 from .counters import Counters, RuleKey
 from .frames import Seen, Tag, answer_to, like_their_first, seen
 from .send import Sender
@@ -19,7 +19,7 @@ QUIET = 0.002
 """Seconds without any event after which nothing more is expected: softirq work runs inside the send itself."""
 ENDLESS = 5.0
 """Seconds after which nobody waits for a packet's end: frames that rules send round (netdev fwd) never grow old."""
-PENDING = 0.25
+PENDING = 0.25 * SLOWER
 """Seconds an unanswered neighbour question may keep a packet waiting (2 probes 20 ms apart, timer slack)."""
 SLOW = 1.0
 """As many more where silence was foretold and nothing has been dropped so far: an emulated kernel beside other tests takes its time."""
