@@ -1,6 +1,7 @@
 """Rules as real programs write them, in place of those that nobody would write.
 
-``programs/NAME.4``, ``.6``: what iptables-save and ip6tables-save printed; ``NAME.nft``: ``nft list ruleset``, one statement a line. Each was
+``programs/NAME.4``, ``.6``: as iptables-save and ip6tables-save print them; ``NAME.nft``: as ``nft list ruleset`` does, one statement a line.
+Those of ufw, firewalld and Shorewall were taken from the running programs; the others are written by hand in the form of theirs. Each is
 set up for the devices DEVA and DEVB with the networks 10.1.0.0/24, 10.2.0.0/24, 2001:db8:1::/64 and 2001:db8:2::/64 behind them, which become
 those of the namespace it is put into. The first line says which program and how it was told to do what.
 """
